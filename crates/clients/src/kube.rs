@@ -1,0 +1,15 @@
+//! Kubernetes: the management cluster as the store and the source of tokens, and the workload clusters that platforms
+//! are.
+//!
+//! No controller and no watch is here: those belong to the operator.
+
+mod failure;
+mod names;
+mod record;
+mod store;
+mod token;
+mod workload;
+
+pub use store::SecretStore;
+pub use token::{TokenError, read_token};
+pub use workload::WorkloadClients;

@@ -1,0 +1,180 @@
+//! Carrying out a plan: each step is one request or one write, and nothing is decided here.
+//!
+//! Steps of a plan are independent and run at the same time, a bounded number at once. What an accepted request
+//! answered amends the project's reading; what an attempt met becomes a setback, which the next plan sees.
+
+mod hetzner;
+mod machines;
+
+use futures::future::BoxFuture;
+use futures::stream;
+use futures::{FutureExt, StreamExt};
+use helix_plan::names::{MachineName, PlatformIdentity};
+use helix_plan::observed::SetbackKind;
+use helix_plan::step::Step;
+use helix_plan::{Plan, PlanItem};
+use jiff::Timestamp;
+
+use crate::observe::Access;
+use crate::seams::{CloudError, StoreError, TalosError, WorkloadError};
+use crate::secrets::SecretMakerError;
+use crate::turn::Seams;
+
+/// Steps under way at once: enough to keep a hundred creations from queueing, few enough to be polite.
+const AT_ONCE: usize = 16;
+
+/// What became of one step.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// The kind of the step's target.
+    pub(crate) kind: &'static str,
+    /// The step's target, as text.
+    pub(crate) target: String,
+    /// What the step did, in words.
+    pub(crate) what: String,
+    /// The resource that is gone, if the step deleted one.
+    pub(crate) deleted: Option<String>,
+    /// The machine that has its configuration now, if the step gave it one.
+    pub(crate) configured: Option<MachineName>,
+    /// What it met.
+    pub(crate) result: Result<(), Met>,
+}
+
+/// What a failed attempt met: the setback it becomes, and the moment before which another try is pointless.
+#[derive(Debug)]
+pub(crate) struct Met {
+    pub(crate) kind: SetbackKind,
+    pub(crate) until: Option<Timestamp>,
+    /// Whether the effect may have happened all the same, or the facts have turned out to be out of date.
+    pub(crate) distrust: bool,
+}
+
+impl Met {
+    fn failed(reason: &str, message: String) -> Self {
+        let kind = SetbackKind::Failed { reason: reason.to_owned(), message };
+        Self { kind, until: None, distrust: false }
+    }
+}
+
+impl From<TalosError> for Met {
+    fn from(error: TalosError) -> Self {
+        Self::failed(error.reason(), error.to_string())
+    }
+}
+
+impl From<WorkloadError> for Met {
+    fn from(error: WorkloadError) -> Self {
+        Self::failed(error.reason(), error.to_string())
+    }
+}
+
+impl From<StoreError> for Met {
+    fn from(error: StoreError) -> Self {
+        Self::failed(error.reason(), error.to_string())
+    }
+}
+
+impl From<SecretMakerError> for Met {
+    fn from(error: SecretMakerError) -> Self {
+        Self::failed(error.reason(), error.to_string())
+    }
+}
+
+impl From<CloudError> for Met {
+    fn from(error: CloudError) -> Self {
+        let distrust = error.is_ambiguous() || matches!(error, CloudError::NotFound { .. });
+        let until = match &error {
+            CloudError::RateLimited { resets_at } => Some(*resets_at),
+            CloudError::BudgetExhausted { until } => Some(*until),
+            _ => None,
+        };
+        let kind = match error {
+            CloudError::Unauthorized { message } | CloudError::Forbidden { message } => {
+                SetbackKind::NotPermitted { message }
+            }
+            CloudError::LimitExceeded { message } => SetbackKind::LimitExceeded { message },
+            other => SetbackKind::Failed { reason: other.reason().to_owned(), message: other.to_string() },
+        };
+        Self { kind, until, distrust }
+    }
+}
+
+/// What steps are carried out with.
+#[derive(Clone, Copy)]
+pub(crate) struct Applier<'a> {
+    pub(crate) seams: &'a Seams,
+    pub(crate) platform: &'a PlatformIdentity,
+    pub(crate) access: &'a Access,
+    pub(crate) now: Timestamp,
+}
+
+/// Carries out all steps of a plan, and tells what became of each, in the plan's order.
+pub(crate) async fn apply(applier: Applier<'_>, plan: &Plan) -> Vec<Applied> {
+    // Boxed, because a stream of borrowing futures is not `Send` for the compiler.
+    let steps: Vec<BoxFuture<'_, Applied>> = plan.items.iter().map(|item| carry_out(applier, item).boxed()).collect();
+    stream::iter(steps).buffered(AT_ONCE).collect().await
+}
+
+async fn carry_out(applier: Applier<'_>, item: &PlanItem) -> Applied {
+    let step = &item.step;
+    let result = applier.execute(step).await;
+    let what = step.to_string();
+    match &result {
+        Ok(()) => tracing::info!(step = %what, "done"),
+        Err(met) => {
+            tracing::warn!(step = %what, met = ?met.kind, "not done");
+            if met.distrust {
+                applier.seams.project.distrust().await;
+            }
+        }
+    }
+    let done = result.is_ok();
+    Applied {
+        kind: step.target().kind,
+        target: step.target().to_string(),
+        what,
+        deleted: match step {
+            Step::DeleteResource { kind, name, .. } if done => Some(format!("{} {name}", kind.words())),
+            _ => None,
+        },
+        configured: match step {
+            Step::ConfigureMachine { inputs, .. } if done => Some(inputs.machine.clone()),
+            _ => None,
+        },
+        result,
+    }
+}
+
+impl Applier<'_> {
+    async fn execute(&self, step: &Step) -> Result<(), Met> {
+        match step {
+            Step::CreateSecretBundle => self.create_secret_bundle().await,
+            Step::RecordBootstrap { machine, server } => self.record_bootstrap(machine, *server).await,
+            Step::StoreKubeconfig { endpoints } => self.store_kubeconfig(endpoints).await,
+            Step::StoreTalosconfig { endpoints } => self.store_talosconfig(endpoints).await,
+            Step::ForgetSecrets => Ok(self.seams.store.forget(self.platform).await?),
+            Step::ConfigureMachine { address, inputs, .. } => self.configure_machine(*address, inputs).await,
+            Step::BootstrapEtcd { machine, .. } => self.bootstrap_etcd(machine).await,
+            Step::RemoveEtcdMember { member, .. } => self.remove_etcd_member(*member).await,
+            Step::PatchNode { machine, patch } => self.patch_node(machine, patch).await,
+            Step::DeleteNode { machine } => self.delete_node(machine).await,
+            Step::CreateNetwork(_)
+            | Step::AddSubnet { .. }
+            | Step::CreateFirewall(_)
+            | Step::SetFirewallRules { .. }
+            | Step::CreateSshKey { .. }
+            | Step::CreatePlacementGroup { .. }
+            | Step::CreateLoadBalancer(_)
+            | Step::SetLoadBalancerService { .. }
+            | Step::SetLoadBalancerPublic { .. }
+            | Step::AttachLoadBalancer { .. }
+            | Step::AddLoadBalancerTarget { .. }
+            | Step::RemoveLoadBalancerTarget { .. }
+            | Step::CreateServer(_)
+            | Step::AttachServer { .. }
+            | Step::ApplyFirewall { .. }
+            | Step::PowerOnServer { .. }
+            | Step::DeleteResource { .. } => self.at_hetzner(step).await,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Steps at Hetzner: one request each. Creation is idempotent by the unique name.
+
+use helix_plan::observed::LoadBalancerTarget;
+use helix_plan::observed::{CloudFacts, ServerStatus, SetbackKind, TargetHealth};
+use helix_plan::step::{NewServer, ResourceKind, Step};
+
+use super::{Applier, Met};
+use crate::seams::{Accepted, CloudError};
+
+impl Applier<'_> {
+    pub(super) async fn at_hetzner(&self, step: &Step) -> Result<(), Met> {
+        let cloud = self.seams.project.cloud();
+        let lane = step.lane();
+        match step {
+            Step::CreateNetwork(new) => {
+                let made = cloud.create_network(lane, new).await;
+                self.keep(made, ResourceKind::Network, &new.name, step, |facts| &mut facts.networks).await
+            }
+            Step::CreateFirewall(new) => {
+                let made = cloud.create_firewall(lane, new).await;
+                self.keep(made, ResourceKind::Firewall, &new.name, step, |facts| &mut facts.firewalls).await
+            }
+            Step::CreateSshKey { name, labels } => {
+                let public_key = self.seams.secrets.make_ssh_public_key(name)?;
+                let made = cloud.create_ssh_key(lane, name, labels, &public_key).await;
+                self.keep(made, ResourceKind::SshKey, name, step, |facts| &mut facts.ssh_keys).await
+            }
+            Step::CreatePlacementGroup { name, labels } => {
+                let made = cloud.create_placement_group(lane, name, labels).await;
+                self.keep(made, ResourceKind::PlacementGroup, name, step, |facts| &mut facts.placement_groups).await
+            }
+            Step::CreateLoadBalancer(new) => {
+                let made = cloud.create_load_balancer(lane, new).await;
+                self.keep(made, ResourceKind::LoadBalancer, &new.name, step, |facts| &mut facts.load_balancers).await
+            }
+            Step::CreateServer(new) => self.create_server(new, step).await,
+            Step::DeleteResource { kind, id, .. } => {
+                cloud.delete(lane, *kind, *id).await?;
+                self.seams.project.amend(|facts| mark_deleted(facts, *kind, *id)).await;
+                Ok(())
+            }
+            _ => self.change(step).await,
+        }
+    }
+
+    async fn create_server(&self, new: &NewServer, step: &Step) -> Result<(), Met> {
+        let made = self.seams.project.cloud().create_server(step.lane(), new).await;
+        if let Err(CloudError::Unavailable { message }) = &made {
+            tracing::warn!(machine = %new.machine, message, "no capacity");
+            let kind = SetbackKind::PlacementUnavailable {
+                server_type: new.server_type.clone(),
+                location: new.location.clone(),
+            };
+            return Err(Met { kind, until: None, distrust: false });
+        }
+        let name = new.machine.to_string();
+        self.keep(made, ResourceKind::Server, &name, step, |facts| &mut facts.servers).await
+    }
+
+    /// Steps that change what exists.
+    async fn change(&self, step: &Step) -> Result<(), Met> {
+        let cloud = self.seams.project.cloud();
+        let lane = step.lane();
+        match step {
+            Step::AddSubnet { network, subnet, zone } => {
+                cloud.add_subnet(lane, *network, *subnet, zone).await?;
+            }
+            Step::SetFirewallRules { firewall, rules, .. } => {
+                cloud.set_firewall_rules(lane, *firewall, rules).await?;
+            }
+            Step::SetLoadBalancerService { load_balancer, service, missing, .. } => {
+                cloud.set_load_balancer_service(lane, *load_balancer, service, *missing).await?;
+            }
+            Step::SetLoadBalancerPublic { load_balancer, public, .. } => {
+                cloud.set_load_balancer_public(lane, *load_balancer, *public).await?;
+            }
+            Step::AttachLoadBalancer { load_balancer, network, .. } => {
+                cloud.attach_load_balancer(lane, *load_balancer, *network).await?;
+            }
+            Step::AddLoadBalancerTarget { load_balancer, server, .. } => {
+                cloud.add_target(lane, *load_balancer, *server).await?;
+            }
+            Step::RemoveLoadBalancerTarget { load_balancer, server, .. } => {
+                cloud.remove_target(lane, *load_balancer, *server).await?;
+            }
+            Step::AttachServer { server, network, .. } => {
+                cloud.attach_server(lane, *server, *network).await?;
+            }
+            Step::ApplyFirewall { firewall, server, .. } => {
+                cloud.apply_firewall(lane, *firewall, *server).await?;
+            }
+            Step::PowerOnServer { server, .. } => {
+                cloud.power_on(lane, *server).await?;
+            }
+            _ => return Ok(()),
+        }
+        self.seams.project.amend(|facts| mark_changed(facts, step)).await;
+        Ok(())
+    }
+
+    /// Puts what was made into the reading. A taken name is ours when its label says so: an earlier answer was lost.
+    async fn keep<T: Send>(
+        &self,
+        made: Result<Accepted<T>, CloudError>,
+        kind: ResourceKind,
+        name: &str,
+        step: &Step,
+        list: fn(&mut CloudFacts) -> &mut Vec<T>,
+    ) -> Result<(), Met> {
+        match made {
+            Ok(accepted) => {
+                self.seams.project.amend(|facts| list(facts).push(accepted.value)).await;
+                Ok(())
+            }
+            Err(CloudError::Taken { .. }) => {
+                let owner = self.seams.project.cloud().owner_of(step.lane(), kind, name).await?;
+                self.seams.project.distrust().await;
+                match owner {
+                    Some(owner) if !self.platform.owns(&owner.labels) => {
+                        let kind = SetbackKind::ForeignResource { kind: kind.words(), name: name.to_owned() };
+                        Err(Met { kind, until: None, distrust: true })
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A server goes through a status of its own; everything else is gone at once.
+fn mark_deleted(facts: &mut CloudFacts, kind: ResourceKind, id: u64) {
+    match kind {
+        ResourceKind::Server => {
+            for server in facts.servers.iter_mut().filter(|server| server.id == id) {
+                server.status = ServerStatus::Deleting;
+            }
+        }
+        ResourceKind::LoadBalancer => facts.load_balancers.retain(|resource| resource.id != id),
+        ResourceKind::PlacementGroup => facts.placement_groups.retain(|resource| resource.id != id),
+        ResourceKind::Firewall => facts.firewalls.retain(|resource| resource.id != id),
+        ResourceKind::SshKey => facts.ssh_keys.retain(|resource| resource.id != id),
+        ResourceKind::Network => facts.networks.retain(|resource| resource.id != id),
+    }
+}
+
+/// What an accepted change will have made true.
+fn mark_changed(facts: &mut CloudFacts, step: &Step) {
+    let mut balancers = |id: u64, change: &dyn Fn(&mut helix_plan::observed::LoadBalancer)| {
+        facts.load_balancers.iter_mut().filter(|balancer| balancer.id == id).for_each(change);
+    };
+    match step {
+        Step::AddSubnet { network, subnet, .. } => {
+            facts.networks.iter_mut().filter(|n| n.id == *network).for_each(|n| n.subnets.push(*subnet));
+        }
+        Step::SetFirewallRules { firewall, rules, .. } => {
+            facts.firewalls.iter_mut().filter(|f| f.id == *firewall).for_each(|f| f.rules.clone_from(rules));
+        }
+        Step::SetLoadBalancerService { load_balancer, service, .. } => balancers(*load_balancer, &|balancer| {
+            balancer.services.retain(|existing| existing.listen_port != service.listen_port);
+            balancer.services.push(service.clone());
+        }),
+        Step::SetLoadBalancerPublic { load_balancer, public, .. } => {
+            balancers(*load_balancer, &|balancer| balancer.public = *public);
+        }
+        Step::AttachLoadBalancer { load_balancer, .. } => {
+            balancers(*load_balancer, &|balancer| balancer.attached = true);
+        }
+        Step::AddLoadBalancerTarget { load_balancer, server, .. } => balancers(*load_balancer, &|balancer| {
+            balancer.targets.push(LoadBalancerTarget { server: *server, health: TargetHealth::Unknown });
+        }),
+        Step::RemoveLoadBalancerTarget { load_balancer, server, .. } => {
+            balancers(*load_balancer, &|balancer| balancer.targets.retain(|target| target.server != *server));
+        }
+        Step::AttachServer { server, network, .. } => {
+            facts.servers.iter_mut().filter(|s| s.id == *server).for_each(|s| s.networks.push(*network));
+        }
+        Step::ApplyFirewall { server, firewall, .. } => {
+            facts.servers.iter_mut().filter(|s| s.id == *server).for_each(|s| s.firewalls.push(*firewall));
+        }
+        Step::PowerOnServer { server, .. } => {
+            facts.servers.iter_mut().filter(|s| s.id == *server).for_each(|s| s.status = ServerStatus::Starting);
+        }
+        _ => {}
+    }
+}

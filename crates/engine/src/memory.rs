@@ -1,0 +1,90 @@
+//! What the engine keeps between turns, in memory only: nothing here is needed for a right decision after a restart.
+//!
+//! Setbacks spare the world attempts that were just refused; credentials spare signatures; the rest says what to look
+//! at. Lose it all, and the next turn finds everything out again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use helix_plan::Look;
+use helix_plan::names::MachineName;
+use helix_plan::observed::{Setback, SetbackKind};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::seams::{KubernetesCredentials, TalosCredentials};
+
+/// The pause after a first failed attempt; it doubles with every further one.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
+
+/// The longest pause between attempts.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long a placement that was sold out is passed over.
+const SOLD_OUT: SignedDuration = SignedDuration::from_mins(10);
+
+/// Client certificates issued from one bundle.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    /// Digest of the bundle.
+    pub(crate) bundle_digest: String,
+    /// When they end.
+    pub(crate) expires_at: Timestamp,
+    /// For Talos.
+    pub(crate) talos: Arc<TalosCredentials>,
+    /// For Kubernetes.
+    pub(crate) kubernetes: Arc<KubernetesCredentials>,
+}
+
+/// What is kept for one platform.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub(crate) look: Option<Look>,
+    pub(crate) setbacks: BTreeMap<String, (Setback, u32)>,
+    pub(crate) credentials: Option<Credentials>,
+    /// Machines that were seen or made configured: they are asked with credentials first.
+    pub(crate) configured: BTreeSet<MachineName>,
+    /// What a teardown has deleted so far, as `kind name`.
+    pub(crate) deleted: BTreeSet<String>,
+    /// Whether the last plan had nothing to do.
+    pub(crate) settled: bool,
+    /// Whether the platform is being deleted.
+    pub(crate) deleting: bool,
+}
+
+impl Memory {
+    /// Setbacks that have not expired.
+    pub(crate) fn setbacks(&mut self, now: Timestamp) -> Vec<Setback> {
+        // An expired setback still counts attempts, for as long again as it lasted.
+        self.setbacks.retain(|_, (setback, _)| setback.until + (setback.until - setback.at) > now);
+        self.setbacks.values().map(|(setback, _)| setback.clone()).filter(|setback| setback.until > now).collect()
+    }
+
+    /// Remembers what an attempt met. `until` is what the refusal itself named, if it did.
+    pub(crate) fn met(&mut self, target: String, kind: SetbackKind, now: Timestamp, until: Option<Timestamp>) {
+        let attempts = self.setbacks.get(&target).map_or(0, |(_, attempts)| *attempts) + 1;
+        let pause = match &kind {
+            SetbackKind::PlacementUnavailable { .. } => SOLD_OUT,
+            SetbackKind::ForeignResource { .. }
+            | SetbackKind::LimitExceeded { .. }
+            | SetbackKind::NotPermitted { .. }
+            | SetbackKind::Failed { .. } => {
+                let doubled = FIRST_PAUSE * 2_i32.saturating_pow(attempts.min(8) - 1);
+                doubled.min(LONGEST_PAUSE)
+            }
+        };
+        let until = until.unwrap_or(now + pause);
+        self.setbacks.insert(target.clone(), (Setback { target, kind, at: now, until }, attempts));
+    }
+
+    /// Forgets what attempts at this target met: one succeeded.
+    pub(crate) fn succeeded(&mut self, target: &str) {
+        self.setbacks.remove(target);
+    }
+
+    /// Whether the world should be looked at before `at`, whatever was planned: the resource has changed.
+    pub fn look_now(&mut self) {
+        if let Some(look) = &mut self.look {
+            look.again_at = Timestamp::MIN;
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Reading the world once: what Hetzner, the store, the machines and the cluster say, each fact with its age.
+//!
+//! An answer that does not come is a fact, too: it is told as missing, with the reason, and never replaced by what was
+//! known before.
+
+mod access;
+mod cluster;
+mod machines;
+
+use std::collections::BTreeMap;
+
+use helix_plan::names::{MachineName, PlatformIdentity};
+use helix_plan::observed::{Fact, Missing, Observed, Setback, StoreFacts, TalosFacts};
+use helix_plan::step::Lane;
+use helix_plan::validated::ValidatedPlatform;
+use jiff::Timestamp;
+
+pub(crate) use access::{Access, KUBERNETES_USER};
+
+use crate::memory::Memory;
+use crate::project::Scope;
+use crate::seams::{CloudError, StoreError};
+use crate::turn::Seams;
+
+/// Reads everything that a plan for a living platform needs.
+pub(crate) async fn observe(
+    seams: &Seams,
+    platform: &ValidatedPlatform,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> (Observed, Access) {
+    let setbacks = memory.setbacks(now);
+    let (mut observed, store) = foundation(seams, &platform.identity, memory, setbacks, now).await;
+    let bootstrapped = store.bootstrap.is_some();
+    let access = match (&observed.cloud, access::bundle(seams, &platform.identity, &store).await) {
+        (Fact::Known { value: cloud, .. }, Ok(bundle)) => access::prepare(seams, platform, cloud, bundle, memory, now),
+        (_, Ok(_)) => Access::none(),
+        (_, Err(error)) => {
+            observed.store = Fact::Missing(missing_store(&error));
+            Access::none()
+        }
+    };
+    if let Some(cloud) = observed.cloud.value() {
+        observed.talos = machines::ask(seams, cloud, &access, memory, now).await;
+    }
+    if bootstrapped {
+        let (etcd, kubernetes) =
+            tokio::join!(cluster::etcd(seams, &access, &observed.talos, now), cluster::kubernetes(seams, &access, now));
+        observed.etcd = etcd;
+        observed.kubernetes = kubernetes;
+    }
+    (observed, access)
+}
+
+/// Reads what a teardown needs: what is at Hetzner and in the store.
+pub(crate) async fn observe_for_teardown(
+    seams: &Seams,
+    platform: &PlatformIdentity,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> Observed {
+    let setbacks = memory.setbacks(now);
+    foundation(seams, platform, memory, setbacks, now).await.0
+}
+
+/// Hetzner and the store, without which nothing may be decided.
+async fn foundation(
+    seams: &Seams,
+    platform: &PlatformIdentity,
+    memory: &Memory,
+    setbacks: Vec<Setback>,
+    now: Timestamp,
+) -> (Observed, StoreFacts) {
+    let (scope, due) = due(memory, now);
+    let lane = if memory.look.is_none() || memory.settled { Lane::Drift } else { Lane::ControlPlane };
+    let lane = if memory.deleting { Lane::Teardown } else { lane };
+    let (cloud, store) =
+        tokio::join!(seams.project.facts(platform, scope, due, lane, now), seams.store.facts(platform));
+    let cloud = cloud.unwrap_or_else(|error| Fact::Missing(missing_cloud(&error)));
+    let (fact, value) = match store {
+        Ok(store) => (Fact::known(store.clone(), now), store),
+        Err(error) => (Fact::Missing(missing_store(&error)), StoreFacts::default()),
+    };
+    let observed = Observed {
+        cloud,
+        store: fact,
+        talos: BTreeMap::<MachineName, Fact<TalosFacts>>::new(),
+        etcd: Fact::Missing(Missing::NotThereYet),
+        kubernetes: Fact::Missing(Missing::NotThereYet),
+        setbacks,
+    };
+    (observed, value)
+}
+
+/// How much of the project has to be read, and since when.
+fn due(memory: &Memory, now: Timestamp) -> (Scope, Timestamp) {
+    match memory.look {
+        None => (Scope::Everything, now),
+        Some(look) if look.project_at <= now => (Scope::Everything, look.project_at),
+        Some(look) if look.servers_at <= now => (Scope::Servers, look.servers_at),
+        Some(_) => (Scope::Kept, now),
+    }
+}
+
+pub(crate) fn missing_cloud(error: &CloudError) -> Missing {
+    let who = "Hetzner's API".to_owned();
+    match error {
+        CloudError::Unauthorized { message } | CloudError::Forbidden { message } => Missing::Refused {
+            who,
+            why: message.clone(),
+            remedy: "Put a valid API token of the project, with read and write permission, into the token Secret"
+                .to_owned(),
+        },
+        _ => Missing::Unreachable { who, why: error.to_string() },
+    }
+}
+
+fn missing_store(error: &StoreError) -> Missing {
+    let who = "the store of secrets".to_owned();
+    match error {
+        StoreError::Corrupt { what, why } => Missing::Refused {
+            who,
+            why: format!("{what} cannot be read: {why}"),
+            remedy: "Bring it back with `helix secrets import` from an earlier export".to_owned(),
+        },
+        StoreError::Forbidden { why } => Missing::Refused {
+            who,
+            why: why.clone(),
+            remedy: "Grant the operator's role on Secrets in the platform's namespace".to_owned(),
+        },
+        StoreError::Exists { .. } | StoreError::Unreachable { .. } => {
+            Missing::Unreachable { who, why: error.to_string() }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! How this turn reaches machines and cluster: the bundle, client certificates issued from it, and the addresses.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use helix_plan::endpoints::{ApiEndpoints, api_endpoints};
+use helix_plan::names::{MachineName, PlatformIdentity};
+use helix_plan::observed::{CloudFacts, StoreFacts};
+use helix_plan::secrets::{ClientCertificate, SecretBundle};
+use helix_plan::validated::ValidatedPlatform;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::memory::{Credentials, Memory};
+use crate::seams::{KubernetesCredentials, StoreError, TalosCredentials, TalosRoute, WorkloadRoute};
+use crate::secrets::{ClientIdentity, SecretMaker, SecretMakerError, TalosRole};
+use crate::turn::Seams;
+
+/// The user as which Helix calls the workload cluster, as audit logs show it.
+pub(crate) const KUBERNETES_USER: &str = "helix";
+
+/// How long the engine's own client certificates are valid.
+const VALIDITY: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long one must still be valid to be used.
+const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(6);
+
+/// A control plane that calls can go through.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlPlane {
+    pub(crate) machine: MachineName,
+    pub(crate) public: Ipv4Addr,
+}
+
+/// The ways in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Access {
+    pub(crate) bundle: Option<Arc<SecretBundle>>,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) control_planes: Vec<ControlPlane>,
+    pub(crate) endpoints: ApiEndpoints,
+}
+
+impl Access {
+    /// No way in: there is no bundle yet, or nothing to reach.
+    pub(crate) fn none() -> Self {
+        Self::default()
+    }
+
+    /// The way to a control plane, directly.
+    pub(crate) fn to_control_plane(&self, address: Ipv4Addr) -> Option<TalosRoute> {
+        let credentials = Arc::clone(&self.credentials.as_ref()?.talos);
+        Some(TalosRoute { endpoint: address, node: None, credentials })
+    }
+
+    /// The ways to the cluster's API: the front first, then each control plane. The flag says whether it is the front,
+    /// or, where there is none, as good as one.
+    pub(crate) fn to_cluster(&self) -> Vec<(WorkloadRoute, bool)> {
+        let Some(credentials) = &self.credentials else {
+            return Vec::new();
+        };
+        let no_front = self.endpoints.front.is_none();
+        let front = self.endpoints.front.iter().map(|endpoint| (endpoint, true));
+        let direct = self.endpoints.control_planes.iter().map(|endpoint| (endpoint, no_front));
+        front
+            .chain(direct)
+            .map(|(endpoint, is_front)| {
+                let credentials = Arc::clone(&credentials.kubernetes);
+                (WorkloadRoute { endpoint: endpoint.clone(), credentials }, is_front)
+            })
+            .collect()
+    }
+}
+
+/// The stored bundle, if the store says that there is one.
+pub(crate) async fn bundle(
+    seams: &Seams,
+    platform: &PlatformIdentity,
+    store: &StoreFacts,
+) -> Result<Option<SecretBundle>, StoreError> {
+    match store.bundle {
+        Some(_) => seams.store.bundle(platform).await,
+        None => Ok(None),
+    }
+}
+
+/// Makes the ways in ready. Without usable credentials machines are asked as strangers only.
+pub(crate) fn prepare(
+    seams: &Seams,
+    platform: &ValidatedPlatform,
+    cloud: &CloudFacts,
+    bundle: Option<SecretBundle>,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> Access {
+    let Some(bundle) = bundle else { return Access::none() };
+    match open(seams.secrets.as_ref(), &bundle, memory.credentials.take(), now) {
+        Ok(credentials) => memory.credentials = Some(credentials),
+        Err(error) => tracing::warn!(reason = error.reason(), %error, "no client certificates"),
+    }
+    let mut control_planes: Vec<ControlPlane> = cloud
+        .servers
+        .iter()
+        .filter_map(|server| Some((MachineName::parse(&server.name).ok()?, server.public_ipv4?)))
+        .filter(|(machine, _)| machine.is_control_plane())
+        .map(|(machine, public)| ControlPlane { machine, public })
+        .collect();
+    control_planes.sort_by_key(|control_plane| control_plane.machine.slot());
+    Access {
+        bundle: Some(Arc::new(bundle)),
+        credentials: memory.credentials.clone(),
+        control_planes,
+        endpoints: api_endpoints(platform, cloud),
+    }
+}
+
+/// Client certificates for this bundle: the kept ones if they are still good, else new ones.
+fn open(
+    secrets: &dyn SecretMaker,
+    bundle: &SecretBundle,
+    kept: Option<Credentials>,
+    now: Timestamp,
+) -> Result<Credentials, SecretMakerError> {
+    let bundle_digest = bundle.digest();
+    if let Some(kept) = kept
+        && kept.bundle_digest == bundle_digest
+        && kept.expires_at > now + RENEW_BEFORE
+    {
+        return Ok(kept);
+    }
+    let issue = |identity: &ClientIdentity| secrets.issue_client_certificate(bundle, identity, VALIDITY, now);
+    let talos: ClientCertificate = issue(&ClientIdentity::Talos(TalosRole::Admin))?;
+    let kubernetes = issue(&ClientIdentity::KubernetesAdmin { user: KUBERNETES_USER.to_owned() })?;
+    Ok(Credentials {
+        bundle_digest,
+        expires_at: talos.expires_at.min(kubernetes.expires_at),
+        talos: Arc::new(TalosCredentials {
+            ca_pem: bundle.os_ca.certificate.clone(),
+            certificate_pem: talos.certificate,
+            key_pem: talos.key,
+        }),
+        kubernetes: Arc::new(KubernetesCredentials {
+            ca_pem: bundle.kubernetes_ca.certificate.clone(),
+            certificate_pem: kubernetes.certificate,
+            key_pem: kubernetes.key,
+        }),
+    })
+}

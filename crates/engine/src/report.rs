@@ -1,0 +1,222 @@
+//! From a turn to words: status, conditions, events and machine projections. Everything is derived; nothing is decided.
+
+mod conditions;
+mod machines;
+mod phases;
+
+use std::collections::BTreeSet;
+
+use helix_crds::{
+    ApiBudget, CostStatus, HelixPlatform, HelixPlatformStatus, MachineCounts, PhaseName, PlanItem, PlanStatus,
+    SecretNames,
+};
+use helix_plan::Plan;
+use helix_plan::catalogue::Catalogue;
+use helix_plan::cost;
+use helix_plan::endpoints::api_endpoints;
+use helix_plan::observed::{CloudFacts, Missing, Observed, SetbackKind, StoreFacts};
+use helix_plan::report::{PhaseReport, Report};
+use helix_plan::validated::{Rejections, ValidatedPlatform};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use sha2::{Digest, Sha256};
+
+pub(crate) use machines::machines;
+
+use crate::budget::BudgetSnapshot;
+use crate::turn::Event;
+
+/// Items of a plan that status shows.
+const SHOWN_ITEMS: usize = 20;
+
+/// Everything that a status is told from.
+pub(crate) struct Told<'a> {
+    pub(crate) platform: &'a HelixPlatform,
+    pub(crate) validated: &'a ValidatedPlatform,
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) observed: &'a Observed,
+    pub(crate) plan: &'a Plan,
+    pub(crate) budget: BudgetSnapshot,
+    pub(crate) now: Timestamp,
+}
+
+/// The whole status after a turn.
+pub(crate) fn status(told: &Told<'_>) -> HelixPlatformStatus {
+    let phases = told.plan.report.phases(told.validated.until);
+    let nothing = CloudFacts::default();
+    let cloud = told.observed.cloud.value().unwrap_or(&nothing);
+    let mut status = base(told.platform);
+    status.phases = phases::statuses(&phases, told.platform.status.as_ref(), told.now);
+    status.phase = Some(phases::current(&phases));
+    status.waiting_for = waiting_for(&phases);
+    status.plan = Some(plan_status(told.plan, cloud, told.catalogue));
+    status.machines = Some(counts(told, cloud));
+    status.cost = Some(CostStatus {
+        monthly: cost::of_what_exists(cloud, told.catalogue).to_string(),
+        source: Some(told.catalogue.source.to_string()),
+    });
+    status.api_budget = Some(ApiBudget {
+        limit: told.budget.limit,
+        remaining: told.budget.remaining,
+        resets_at: Some(Time(told.budget.resets_at)),
+    });
+    status.endpoint = api_endpoints(told.validated, cloud).for_clients().into_iter().next();
+    status.secrets = told.observed.store.value().map(|store| secret_names(told.platform, store));
+    status.conditions = conditions::of_turn(told, &phases);
+    status
+}
+
+/// A status that says which generation it is about, and keeps what the user's approvals need.
+fn base(platform: &HelixPlatform) -> HelixPlatformStatus {
+    HelixPlatformStatus {
+        observed_generation: platform.metadata.generation,
+        approval: platform.status.as_ref().and_then(|status| status.approval.clone()),
+        ..HelixPlatformStatus::default()
+    }
+}
+
+/// The last status with new conditions: what is shown of machines and phases was true, and says when.
+fn kept(platform: &HelixPlatform) -> HelixPlatformStatus {
+    let status = platform.status.clone().unwrap_or_default();
+    HelixPlatformStatus { observed_generation: platform.metadata.generation, ..status }
+}
+
+/// A platform that is to be left alone.
+pub(crate) fn paused(platform: &HelixPlatform, now: Timestamp) -> HelixPlatformStatus {
+    let message = "spec.paused is true: Helix leaves the platform alone; set it to false to go on";
+    conditions::into_status(kept(platform), platform, "Paused", message, now)
+}
+
+/// A platform whose specification cannot be acted on.
+pub(crate) fn rejected(platform: &HelixPlatform, rejections: &Rejections, now: Timestamp) -> HelixPlatformStatus {
+    conditions::into_status(kept(platform), platform, rejections.reason(), &rejections.to_string(), now)
+}
+
+/// A platform that cannot be looked at, for a reason that the caller found.
+pub(crate) fn refused(platform: &HelixPlatform, reason: &str, message: &str, now: Timestamp) -> HelixPlatformStatus {
+    conditions::into_status(unknown_phases(platform, message, now), platform, reason, message, now)
+}
+
+/// A platform whose project at Hetzner does not answer.
+pub(crate) fn unreachable(platform: &HelixPlatform, missing: &Missing, now: Timestamp) -> HelixPlatformStatus {
+    let reason = match missing {
+        Missing::Refused { .. } => "HetznerRefused",
+        Missing::NotThereYet | Missing::Unreachable { .. } => "HetznerUnreachable",
+    };
+    refused(platform, reason, &missing.to_string(), now)
+}
+
+/// What cannot be observed is `Unknown`, not its last value.
+fn unknown_phases(platform: &HelixPlatform, message: &str, now: Timestamp) -> HelixPlatformStatus {
+    let until = platform.spec.until_phase;
+    let unknown = PhaseReport::Unknown { message: message.to_owned() };
+    let state = |phase: PhaseName| {
+        if phase <= until { unknown.clone() } else { PhaseReport::NotRequested }
+    };
+    let reports: Vec<(PhaseName, PhaseReport)> =
+        PhaseName::ALL.into_iter().map(|phase| (phase, state(phase))).collect();
+    let mut status = kept(platform);
+    status.phases = phases::statuses(&reports, platform.status.as_ref(), now);
+    status.phase = Some(phases::current(&reports));
+    status
+}
+
+/// The status of a platform on its way out.
+pub(crate) fn teardown_status(platform: &HelixPlatform, plan: &Plan, now: Timestamp) -> HelixPlatformStatus {
+    let message = match plan.report.phase(PhaseName::HardenedCore) {
+        PhaseReport::Ready { .. } => "nothing of the platform is left".to_owned(),
+        PhaseReport::Progressing { message }
+        | PhaseReport::Blocked { message, .. }
+        | PhaseReport::Unknown { message } => message,
+        PhaseReport::NotRequested | PhaseReport::Pending { .. } => "the platform is being deleted".to_owned(),
+    };
+    let mut status = conditions::into_status(kept(platform), platform, "Deleting", &message, now);
+    status.phase = Some("Deleting".to_owned());
+    status
+}
+
+/// The event that ends a teardown: what was deleted.
+pub(crate) fn receipt(deleted: &BTreeSet<String>) -> Event {
+    const SHOWN: usize = 30;
+    let mut message = match deleted.len() {
+        0 => "nothing of the platform is left; there was nothing to delete".to_owned(),
+        number => {
+            let list: Vec<&str> = deleted.iter().take(SHOWN).map(String::as_str).collect();
+            format!("nothing of the platform is left; deleted {number} resources: {}", list.join(", "))
+        }
+    };
+    if deleted.len() > SHOWN {
+        message.push_str(&format!(" and {} more", deleted.len() - SHOWN));
+    }
+    Event { reason: "Deleted", message, warning: false }
+}
+
+/// A setback in words.
+pub(crate) fn setback(kind: &SetbackKind) -> String {
+    match kind {
+        SetbackKind::PlacementUnavailable { server_type, location } => {
+            format!("{server_type} is sold out in {location}; the next placement is tried")
+        }
+        SetbackKind::ForeignResource { kind, name } => {
+            format!("a {kind} named {name} exists and is not this platform's")
+        }
+        SetbackKind::LimitExceeded { message } | SetbackKind::NotPermitted { message } => message.clone(),
+        SetbackKind::Failed { message, .. } => message.clone(),
+    }
+}
+
+/// The one line that says what the platform waits for: the first phase that is not Ready.
+fn waiting_for(phases: &[(PhaseName, PhaseReport)]) -> Option<String> {
+    phases.iter().find_map(|(_, report)| match report {
+        PhaseReport::Progressing { message }
+        | PhaseReport::Blocked { message, .. }
+        | PhaseReport::Unknown { message } => Some(message.clone()),
+        PhaseReport::Ready { .. } | PhaseReport::NotRequested | PhaseReport::Pending { .. } => None,
+    })
+}
+
+fn plan_status(plan: &Plan, cloud: &CloudFacts, catalogue: &Catalogue) -> PlanStatus {
+    let items = plan.items.iter().take(SHOWN_ITEMS).map(|item| PlanItem {
+        step: item.step.verb().to_owned(),
+        target: item.step.target().to_string(),
+        disruption: item.step.disruption(),
+        reason: Some(item.concern.to_string()),
+    });
+    PlanStatus {
+        digest: Some(digest(plan)),
+        steps: u32::try_from(plan.items.len()).unwrap_or(u32::MAX),
+        disruption: plan.disruption(),
+        api_calls: plan.hetzner_calls(),
+        monthly_cost_delta: Some(cost::delta(plan, cloud, catalogue)),
+        items: items.collect(),
+    }
+}
+
+/// Names a plan: equal steps give equal digests. 16 hex digits.
+fn digest(plan: &Plan) -> String {
+    let text = serde_json::to_vec(&plan.items).unwrap_or_default();
+    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn counts(told: &Told<'_>, cloud: &CloudFacts) -> MachineCounts {
+    let projections = machines(told).unwrap_or_default();
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let ready = projections.iter().filter(|machine| machine.status.ready).count();
+    let updated = projections.iter().filter(|machine| machines::is_updated(told, machine)).count();
+    let desired = told.validated.machines().max(number(cloud.servers.len()));
+    MachineCounts::new(desired, number(ready), number(updated))
+}
+
+fn secret_names(platform: &HelixPlatform, store: &StoreFacts) -> SecretNames {
+    let name = platform.metadata.name.clone().unwrap_or_default();
+    SecretNames {
+        bundle: store.bundle.as_ref().map(|_| format!("{name}-secrets")),
+        kubeconfig: store.kubeconfig.as_ref().map(|_| format!("{name}-kubeconfig")),
+        talosconfig: store.talosconfig.as_ref().map(|_| format!("{name}-talosconfig")),
+    }
+}
+
+/// The report's own view of which phases are Ready, for conditions.
+pub(crate) fn all_ready(report: &Report, until: PhaseName) -> bool {
+    report.phases(until).iter().all(|(_, report)| report.is_ready() || *report == PhaseReport::NotRequested)
+}

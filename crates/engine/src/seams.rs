@@ -1,0 +1,23 @@
+//! What the engine needs of the world: one trait for each neighbour.
+//!
+//! Guarantees that every implementation gives: a call ends within a bounded time; an error says whether the effect may
+//! have happened ([`CloudError::is_ambiguous`]); no error, `Debug` output or log line holds a secret; nothing is
+//! retried behind the engine's back, because a second attempt is a decision.
+
+mod cloud;
+mod store;
+mod talos;
+mod workload;
+
+use jiff::Timestamp;
+
+pub use cloud::{Accepted, ActionFacts, ActionState, Cloud, CloudError, Owner, ProjectFacts};
+pub use store::{ClientConfigKind, Store, StoreError, StoredClientConfig};
+pub use talos::{Talos, TalosCredentials, TalosError, TalosRoute};
+pub use workload::{KubernetesCredentials, Workload, WorkloadError, WorkloadRoute};
+
+/// Where the engine reads the time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}

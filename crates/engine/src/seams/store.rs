@@ -1,0 +1,95 @@
+//! Where the few things are kept that may not be lost: bundle, bootstrap record, client configurations.
+
+use async_trait::async_trait;
+use helix_plan::names::PlatformIdentity;
+use helix_plan::observed::{BootstrapRecord, CredentialFacts, StoreFacts};
+use helix_plan::secrets::{Secret, SecretBundle};
+
+/// Which client configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientConfigKind {
+    /// `<platform>-kubeconfig`
+    Kubeconfig,
+    /// `<platform>-talosconfig`
+    Talosconfig,
+}
+
+/// A client configuration to be stored, and what may be known of it.
+#[derive(Clone, Debug)]
+pub struct StoredClientConfig {
+    /// Which.
+    pub kind: ClientConfigKind,
+    /// The file.
+    pub text: Secret,
+    /// What may be known of it.
+    pub facts: CredentialFacts,
+}
+
+/// The store: Secrets of the management cluster, or a directory of encrypted files.
+///
+/// Bundle and bootstrap record are created, never updated: [`StoreError::Exists`] tells of a race that somebody else
+/// won, and what is stored then counts. Nothing in the store may be garbage-collected with the platform object: the
+/// bundle outlives every server that was made with it, and goes by [`Store::forget`] alone.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// What is stored, without secrets.
+    async fn facts(&self, platform: &PlatformIdentity) -> Result<StoreFacts, StoreError>;
+    /// The bundle, if one is stored.
+    async fn bundle(&self, platform: &PlatformIdentity) -> Result<Option<SecretBundle>, StoreError>;
+    /// Stores the bundle, once.
+    async fn create_bundle(&self, platform: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError>;
+    /// Stores the bootstrap record, once.
+    async fn record_bootstrap(&self, platform: &PlatformIdentity, record: &BootstrapRecord) -> Result<(), StoreError>;
+    /// Stores a client configuration in place of an earlier one.
+    async fn put_client_config(
+        &self,
+        platform: &PlatformIdentity,
+        config: &StoredClientConfig,
+    ) -> Result<(), StoreError>;
+    /// Deletes everything of the platform; what is gone is success.
+    async fn forget(&self, platform: &PlatformIdentity) -> Result<(), StoreError>;
+}
+
+/// Why the store did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It is there already.
+    #[error("{what} exists already and is never overwritten")]
+    Exists {
+        /// Name of the object.
+        what: String,
+    },
+    /// What is stored cannot be read.
+    #[error("{what} cannot be read: {why}. Restore it with `helix secrets import`")]
+    Corrupt {
+        /// Name of the object.
+        what: String,
+        /// What is wrong with it, without its content.
+        why: String,
+    },
+    /// The store may not be used.
+    #[error("the store does not permit this: {why}. Grant the operator's role on Secrets in the platform's namespace")]
+    Forbidden {
+        /// Its words.
+        why: String,
+    },
+    /// It cannot be reached.
+    #[error("the store cannot be reached: {why}")]
+    Unreachable {
+        /// What happened.
+        why: String,
+    },
+}
+
+impl StoreError {
+    /// A stable word for conditions and metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Exists { .. } => "StoreExists",
+            Self::Corrupt { .. } => "StoreCorrupt",
+            Self::Forbidden { .. } => "StoreForbidden",
+            Self::Unreachable { .. } => "StoreUnreachable",
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The API server of the cluster that a platform is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use helix_plan::names::MachineName;
+use helix_plan::observed::NodeFacts;
+use helix_plan::secrets::Secret;
+use helix_plan::step::NodePatch;
+
+/// A client certificate of the cluster's authority, and that authority.
+#[derive(Clone)]
+pub struct KubernetesCredentials {
+    /// The authority's certificate, PEM.
+    pub ca_pem: String,
+    /// The client's certificate, PEM.
+    pub certificate_pem: String,
+    /// The client's key, PEM.
+    pub key_pem: Secret,
+}
+
+impl fmt::Debug for KubernetesCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KubernetesCredentials(<redacted>)")
+    }
+}
+
+/// How to reach the cluster's API.
+#[derive(Clone, Debug)]
+pub struct WorkloadRoute {
+    /// As in `https://203.0.113.10:6443`.
+    pub endpoint: String,
+    /// Who we are.
+    pub credentials: Arc<KubernetesCredentials>,
+}
+
+/// The workload cluster's API, as far as Helix uses it.
+#[async_trait]
+pub trait Workload: Send + Sync {
+    /// All nodes, in pages.
+    async fn nodes(&self, route: &WorkloadRoute) -> Result<Vec<NodeFacts>, WorkloadError>;
+    /// Changes a node's labels and taints.
+    async fn patch_node(
+        &self,
+        route: &WorkloadRoute,
+        node: &MachineName,
+        patch: &NodePatch,
+    ) -> Result<(), WorkloadError>;
+    /// Deletes a node object; one that is gone is success.
+    async fn delete_node(&self, route: &WorkloadRoute, node: &MachineName) -> Result<(), WorkloadError>;
+}
+
+/// Why the workload cluster's API did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorkloadError {
+    /// It does not answer.
+    #[error("the Kubernetes API at {endpoint} cannot be reached: {why}")]
+    Unreachable {
+        /// Where it was looked for.
+        endpoint: String,
+        /// What happened.
+        why: String,
+    },
+    /// It does not know us.
+    #[error("the Kubernetes API at {endpoint} refused our certificate: {why}. Is this the bundle it was made with?")]
+    Unauthorized {
+        /// Where.
+        endpoint: String,
+        /// Its words.
+        why: String,
+    },
+    /// It answered something else.
+    #[error("the Kubernetes API at {endpoint} answered {code}: {why}")]
+    Other {
+        /// Where.
+        endpoint: String,
+        /// HTTP status.
+        code: u16,
+        /// Its words.
+        why: String,
+    },
+}
+
+impl WorkloadError {
+    /// A stable word for conditions and metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "ApiUnreachable",
+            Self::Unauthorized { .. } => "ApiUnauthorized",
+            Self::Other { .. } => "ApiError",
+        }
+    }
+}

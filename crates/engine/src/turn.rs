@@ -1,0 +1,270 @@
+//! One turn of the engine: observe, plan, check, apply, report.
+//!
+//! Expected flow: the caller turns the engine for a platform whenever the resource changed and whenever
+//! [`Turn::look_again_at`] has come, never twice at the same time for one platform, and writes [`Turn::status`] once.
+//!
+//! Guarantees: every turn plans from scratch; a plan that fails a check is not applied; nothing is done for a paused
+//! platform or for one whose specification is refused; a turn that is cut off anywhere leaves nothing that the next one
+//! does not find again.
+
+use std::sync::Arc;
+
+use helix_crds::{HelixMachineSpec, HelixMachineStatus, HelixPlatform, HelixPlatformStatus};
+use helix_plan::catalogue::Catalogue;
+use helix_plan::check::{self, Subject};
+use helix_plan::names::PlatformIdentity;
+use helix_plan::observed::{Missing, Observed};
+use helix_plan::report::{Block, State};
+use helix_plan::validated::{Rejections, ValidatedPlatform, identity_of};
+use helix_plan::{Plan, plan, plan_teardown};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::apply::{self, Applied, Applier};
+use crate::memory::Memory;
+use crate::observe::{self, Access};
+use crate::project::Project;
+use crate::report::{self, Told};
+use crate::seams::{Clock, Store, Talos, Workload};
+use crate::secrets::SecretMaker;
+
+/// How soon a refused specification is judged again: prices and types may have changed.
+const JUDGE_AGAIN: SignedDuration = SignedDuration::from_mins(10);
+
+/// How soon Hetzner is asked again after it did not answer.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// Everything outside that the engine turns against.
+pub struct Seams {
+    /// The token's project.
+    pub project: Arc<Project>,
+    /// The machines.
+    pub talos: Arc<dyn Talos>,
+    /// The platform's cluster.
+    pub workload: Arc<dyn Workload>,
+    /// Where secrets are kept.
+    pub store: Arc<dyn Store>,
+    /// Where secrets come from.
+    pub secrets: Arc<dyn SecretMaker>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Something that happened and that people should read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// A stable word.
+    pub reason: &'static str,
+    /// What happened.
+    pub message: String,
+    /// Whether it is a warning.
+    pub warning: bool,
+}
+
+/// One machine as it was observed, for its `HelixMachine`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MachineProjection {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub spec: HelixMachineSpec,
+    /// How it is.
+    pub status: HelixMachineStatus,
+}
+
+/// What one turn found and did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turn {
+    /// The platform's whole status.
+    pub status: HelixPlatformStatus,
+    /// Its machines; `None` where they could not be observed.
+    pub machines: Option<Vec<MachineProjection>>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// The steps that were tried: the kind of each one's target, and whether it succeeded.
+    pub steps: Vec<(&'static str, bool)>,
+    /// When to turn again at the latest.
+    pub look_again_at: Timestamp,
+    /// Whether a teardown has finished and nothing of the platform is left.
+    pub gone: bool,
+}
+
+/// Turns the engine once for a platform.
+pub async fn turn(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) -> Turn {
+    let now = seams.clock.now();
+    if platform.metadata.deletion_timestamp.is_some() {
+        return tear_down(seams, platform, memory, now).await;
+    }
+    if platform.spec.paused {
+        return idle(report::paused(platform, now), now + JUDGE_AGAIN);
+    }
+    let catalogue = match seams.project.catalogue(now).await {
+        Ok(catalogue) => catalogue,
+        Err(error) => {
+            let missing = observe::missing_cloud(&error);
+            return idle(report::unreachable(platform, &missing, now), now + ASK_AGAIN);
+        }
+    };
+    let validated = match ValidatedPlatform::new(platform, &catalogue, now) {
+        Ok(validated) => validated,
+        Err(rejections) => return idle(report::rejected(platform, &rejections, now), now + JUDGE_AGAIN),
+    };
+    let (observed, access) = observe::observe(seams, &validated, memory, now).await;
+    let mut plan = plan(&validated, &observed, now);
+    enforce(&validated.identity, &observed, Some(&validated.api_allowlist), &mut plan);
+    let (applied, events) = carry_out(seams, &validated.identity, &access, &plan, memory, now).await;
+    memory.settled = plan.items.is_empty() && plan.report.is_settled();
+    let told = Told {
+        platform,
+        validated: &validated,
+        catalogue: &catalogue,
+        observed: &observed,
+        plan: &plan,
+        budget: seams.project.cloud().budget(now),
+        now,
+    };
+    Turn {
+        status: report::status(&told),
+        machines: report::machines(&told),
+        events,
+        steps: applied.iter().map(|step| (step.kind, step.result.is_ok())).collect(),
+        look_again_at: next(&plan, &applied, memory, now),
+        gone: false,
+    }
+}
+
+/// What a look at a platform and its surroundings found.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What may be bought.
+    pub catalogue: Arc<Catalogue>,
+    /// The specification, found good.
+    pub validated: ValidatedPlatform,
+    /// The facts.
+    pub observed: Observed,
+}
+
+/// Why a platform could not be looked at.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LookError {
+    /// Hetzner did not tell what may be bought.
+    #[error("{0}")]
+    Missing(Missing),
+    /// The specification cannot be acted on.
+    #[error(transparent)]
+    Rejected(#[from] Rejections),
+}
+
+/// Looks at a platform and its surroundings, without any effect on them.
+///
+/// # Errors
+/// [`LookError`], where not even a plan can be made.
+pub async fn look(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) -> Result<Seen, LookError> {
+    let now = seams.clock.now();
+    let catalogue = seams.project.catalogue(now).await;
+    let catalogue = catalogue.map_err(|error| LookError::Missing(observe::missing_cloud(&error)))?;
+    let validated = ValidatedPlatform::new(platform, &catalogue, now)?;
+    let (observed, _) = observe::observe(seams, &validated, memory, now).await;
+    Ok(Seen { catalogue, validated, observed })
+}
+
+/// A turn in which nothing was looked at.
+fn idle(status: HelixPlatformStatus, look_again_at: Timestamp) -> Turn {
+    Turn { status, machines: None, events: Vec::new(), steps: Vec::new(), look_again_at, gone: false }
+}
+
+async fn tear_down(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory, now: Timestamp) -> Turn {
+    let identity = identity_of(platform);
+    if !memory.deleting {
+        // Whatever was read for a living platform may be old by now.
+        memory.look = None;
+        memory.deleting = true;
+    }
+    let observed = observe::observe_for_teardown(seams, &identity, memory, now).await;
+    let mut plan = plan_teardown(&observed, now);
+    enforce(&identity, &observed, None, &mut plan);
+    let (applied, mut events) = carry_out(seams, &identity, &Access::none(), &plan, memory, now).await;
+    memory.deleted.extend(applied.iter().filter_map(|step| step.deleted.clone()));
+    let gone = plan.items.is_empty() && plan.report.concerns.iter().all(|c| matches!(c.state, State::Done(_)));
+    if gone {
+        events.push(report::receipt(&memory.deleted));
+    }
+    Turn {
+        status: report::teardown_status(platform, &plan, now),
+        machines: Some(Vec::new()),
+        events,
+        steps: applied.iter().map(|step| (step.kind, step.result.is_ok())).collect(),
+        look_again_at: next(&plan, &applied, memory, now),
+        gone,
+    }
+}
+
+/// Takes all steps out of a plan that does not pass its checks, and says so in its place.
+fn enforce(identity: &PlatformIdentity, observed: &Observed, allowlist: Option<&[String]>, plan: &mut Plan) {
+    let violations = check::check(&Subject { identity, observed, api_allowlist: allowlist, plan });
+    if violations.is_empty() {
+        return;
+    }
+    let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    tracing::error!(?violations, "the plan is not carried out");
+    plan.items.clear();
+    if let Some(first) = plan.report.concerns.first_mut() {
+        first.state = State::Blocked(Block::PlanRejected { violations });
+    }
+}
+
+/// Applies the plan and remembers what its steps met.
+async fn carry_out(
+    seams: &Seams,
+    identity: &PlatformIdentity,
+    access: &Access,
+    plan: &Plan,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> (Vec<Applied>, Vec<Event>) {
+    let applied = apply::apply(Applier { seams, platform: identity, access, now }, plan).await;
+    memory.look = Some(plan.look);
+    let mut events = Vec::new();
+    for step in &applied {
+        match &step.result {
+            Ok(()) => {
+                memory.succeeded(&step.target);
+                events.push(Event { reason: "StepDone", message: step.what.clone(), warning: false });
+            }
+            Err(met) => {
+                let message = format!("{}: {}", step.what, report::setback(&met.kind));
+                events.push(Event { reason: "StepFailed", message, warning: true });
+                memory.met(step.target.clone(), met.kind.clone(), now, met.until);
+            }
+        }
+        memory.configured.extend(step.configured.clone());
+    }
+    (applied, events)
+}
+
+/// At once after a step, because its effect is news; else when the plan or a setback's end says.
+fn next(plan: &Plan, applied: &[Applied], memory: &mut Memory, now: Timestamp) -> Timestamp {
+    if applied.iter().any(|step| step.result.is_ok()) {
+        return now;
+    }
+    let setbacks = memory.setbacks(now).into_iter().map(|setback| setback.until).min();
+    setbacks.map_or(plan.look.again_at, |until| plan.look.again_at.min(until))
+}
+
+/// The status of a platform that cannot even be looked at, as when its token Secret is missing.
+#[must_use]
+pub fn refused(platform: &HelixPlatform, reason: &str, message: &str, now: Timestamp) -> HelixPlatformStatus {
+    report::refused(platform, reason, message, now)
+}
+
+/// A turn can be handed from thread to thread: the operator's runtime does so.
+#[cfg(test)]
+mod tests {
+    use super::{HelixPlatform, Memory, Seams, turn};
+
+    fn is_send<T: Send>(_: T) {}
+
+    #[allow(dead_code, reason = "it only has to compile")]
+    fn a_turn_is_send(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) {
+        is_send(turn(seams, platform, memory));
+    }
+}

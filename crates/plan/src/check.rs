@@ -1,0 +1,293 @@
+//! The second opinion: what must hold of every plan, whoever made it. A plan that fails a check is never applied.
+//!
+//! One row of [`CHECKS`] for each invariant that a plan can show. Rows look at the plan and the facts alone and share
+//! no code with the planner but the types; a mistake there should not be repeated here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use helix_crds::labels;
+
+use crate::names::{MachineName, PlatformIdentity};
+use crate::observed::{CloudFacts, Observed, StoreFacts};
+use crate::plan::Plan;
+use crate::quorum::majority;
+use crate::step::{ResourceKind, Step};
+
+/// What a row may look at.
+pub struct Subject<'a> {
+    /// Whose plan it is.
+    pub identity: &'a PlatformIdentity,
+    /// The facts that it was made from.
+    pub observed: &'a Observed,
+    /// Who may reach the admin ports; none during a teardown.
+    pub api_allowlist: Option<&'a [String]>,
+    /// The plan.
+    pub plan: &'a Plan,
+}
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The number of the invariant, as in the documents.
+    pub invariant: u8,
+    /// The row's name.
+    pub check: &'static str,
+    /// What was found.
+    pub found: String,
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "invariant {} ({}): {}", self.invariant, self.check, self.found)
+    }
+}
+
+/// An invariant, as a function over a plan.
+pub struct Check {
+    /// The number of the invariant.
+    pub invariant: u8,
+    /// Its name.
+    pub name: &'static str,
+    find: fn(&Subject<'_>, &CloudFacts, &StoreFacts) -> Vec<String>,
+}
+
+/// Every invariant that a plan can show.
+pub const CHECKS: [Check; 9] = [
+    Check { invariant: 1, name: "one-server-per-machine", find: one_server_per_machine },
+    Check { invariant: 2, name: "only-what-is-ours", find: only_what_is_ours },
+    Check { invariant: 3, name: "quorum-is-kept", find: quorum_is_kept },
+    Check { invariant: 4, name: "one-bootstrap", find: one_bootstrap },
+    Check { invariant: 5, name: "bundle-before-use", find: bundle_before_use },
+    Check { invariant: 7, name: "secrets-outlive-servers", find: secrets_outlive_servers },
+    Check { invariant: 2, name: "labelled-as-ours", find: everything_is_labelled },
+    Check { invariant: 12, name: "one-step-per-target", find: one_step_per_target },
+    Check { invariant: 13, name: "admin-ports-guarded", find: admin_ports_guarded },
+];
+
+/// Holds a plan against every invariant; an empty answer lets it pass.
+#[must_use]
+pub fn check(subject: &Subject<'_>) -> Vec<Violation> {
+    let (Some(cloud), Some(store)) = (subject.observed.cloud.value(), subject.observed.store.value()) else {
+        return blind(subject.plan);
+    };
+    CHECKS
+        .iter()
+        .flat_map(|row| {
+            (row.find)(subject, cloud, store).into_iter().map(|found| Violation {
+                invariant: row.invariant,
+                check: row.name,
+                found,
+            })
+        })
+        .collect()
+}
+
+/// Without facts about Hetzner and the store no step is right.
+fn blind(plan: &Plan) -> Vec<Violation> {
+    plan.items
+        .iter()
+        .map(|item| Violation { invariant: 16, check: "nothing-done-blindly", found: item.step.to_string() })
+        .collect()
+}
+
+fn steps<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = &'a Step> {
+    subject.plan.items.iter().map(|item| &item.step)
+}
+
+fn one_server_per_machine(subject: &Subject<'_>, cloud: &CloudFacts, _: &StoreFacts) -> Vec<String> {
+    let mut seen: BTreeSet<String> = cloud.servers.iter().map(|server| server.name.clone()).collect();
+    seen.extend(cloud.servers.iter().filter_map(|server| server.labels.get(labels::MACHINE).cloned()));
+    steps(subject)
+        .filter_map(|step| match step {
+            Step::CreateServer(new) => Some(new.machine.to_string()),
+            _ => None,
+        })
+        .filter(|machine| !seen.insert(machine.clone()))
+        .map(|machine| format!("a second server for {machine}"))
+        .collect()
+}
+
+/// The ids of a kind that carry our label.
+fn ours(kind: ResourceKind, cloud: &CloudFacts, identity: &PlatformIdentity) -> BTreeSet<u64> {
+    let owned = |labels: &crate::observed::Tags| identity.owns(labels);
+    match kind {
+        ResourceKind::Server => cloud.servers.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
+        ResourceKind::LoadBalancer => cloud.load_balancers.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
+        ResourceKind::PlacementGroup => {
+            cloud.placement_groups.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect()
+        }
+        ResourceKind::Firewall => cloud.firewalls.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
+        ResourceKind::SshKey => cloud.ssh_keys.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
+        ResourceKind::Network => cloud.networks.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
+    }
+}
+
+/// What existing resources a step changes.
+fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
+    use ResourceKind::{Firewall, LoadBalancer, Network, PlacementGroup, Server, SshKey};
+    match step {
+        Step::AddSubnet { network, .. } => vec![(Network, *network)],
+        Step::SetFirewallRules { firewall, .. } => vec![(Firewall, *firewall)],
+        Step::SetLoadBalancerService { load_balancer, .. } | Step::SetLoadBalancerPublic { load_balancer, .. } => {
+            vec![(LoadBalancer, *load_balancer)]
+        }
+        Step::AttachLoadBalancer { load_balancer, network, .. } => {
+            vec![(LoadBalancer, *load_balancer), (Network, *network)]
+        }
+        Step::AddLoadBalancerTarget { load_balancer, server, .. } => {
+            vec![(LoadBalancer, *load_balancer), (Server, *server)]
+        }
+        // The server may be gone; taking it out of our own load balancer is all that happens.
+        Step::RemoveLoadBalancerTarget { load_balancer, .. } => vec![(LoadBalancer, *load_balancer)],
+        Step::AttachServer { server, network, .. } => vec![(Server, *server), (Network, *network)],
+        Step::ApplyFirewall { firewall, server, .. } => vec![(Firewall, *firewall), (Server, *server)],
+        Step::PowerOnServer { server, .. }
+        | Step::RecordBootstrap { server, .. }
+        | Step::BootstrapEtcd { server, .. } => vec![(Server, *server)],
+        Step::ConfigureMachine { inputs, .. } => vec![(Server, inputs.server_id)],
+        Step::DeleteResource { kind, id, .. } => vec![(*kind, *id)],
+        Step::CreateServer(new) => {
+            let group = new.placement_group.map(|group| (PlacementGroup, group));
+            let rest = [(Network, new.network), (Firewall, new.firewall), (SshKey, new.ssh_key)];
+            rest.into_iter().chain(group).collect()
+        }
+        Step::CreateLoadBalancer(new) => vec![(Network, new.network)],
+        Step::CreateSecretBundle
+        | Step::CreateNetwork(_)
+        | Step::CreateFirewall(_)
+        | Step::CreateSshKey { .. }
+        | Step::CreatePlacementGroup { .. }
+        | Step::RemoveEtcdMember { .. }
+        | Step::StoreKubeconfig { .. }
+        | Step::StoreTalosconfig { .. }
+        | Step::PatchNode { .. }
+        | Step::DeleteNode { .. }
+        | Step::ForgetSecrets => Vec::new(),
+    }
+}
+
+fn only_what_is_ours(subject: &Subject<'_>, cloud: &CloudFacts, _: &StoreFacts) -> Vec<String> {
+    let mut owned: BTreeMap<ResourceKind, BTreeSet<u64>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for step in steps(subject) {
+        for (kind, id) in touches(step) {
+            if !owned.entry(kind).or_insert_with(|| ours(kind, cloud, subject.identity)).contains(&id) {
+                found.push(format!("{step} touches {} {id}, which is not this platform's", kind.words()));
+            }
+        }
+    }
+    found
+}
+
+fn quorum_is_kept(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<String> {
+    let removed: Vec<u64> = steps(subject)
+        .filter_map(|step| match step {
+            Step::RemoveEtcdMember { member, .. } => Some(*member),
+            _ => None,
+        })
+        .collect();
+    if removed.is_empty() {
+        return Vec::new();
+    }
+    if removed.len() > 1 {
+        return vec![format!("{} etcd members are removed at once", removed.len())];
+    }
+    let Some(etcd) = subject.observed.etcd.value() else {
+        return vec!["an etcd member is removed while the membership is unknown".to_owned()];
+    };
+    let left: Vec<_> = etcd.members.iter().filter(|m| !m.learner && !removed.contains(&m.id)).collect();
+    let answers = |hostname: &str| {
+        MachineName::parse(hostname)
+            .ok()
+            .and_then(|machine| subject.observed.talos_of(&machine))
+            .is_some_and(|talos| talos.serves("etcd"))
+    };
+    let healthy = left.iter().filter(|member| answers(&member.hostname)).count();
+    if left.is_empty() || healthy < majority(left.len()) {
+        return vec![format!("{healthy} of {} voters would answer", left.len())];
+    }
+    Vec::new()
+}
+
+fn one_bootstrap(subject: &Subject<'_>, _: &CloudFacts, store: &StoreFacts) -> Vec<String> {
+    let members = subject.observed.etcd.value().map_or(0, |etcd| etcd.members.len());
+    steps(subject)
+        .filter_map(|step| match step {
+            Step::BootstrapEtcd { machine, server } => match &store.bootstrap {
+                Some(record) if record.server_id == *server && record.machine == *machine && members == 0 => None,
+                Some(record) => Some(format!(
+                    "bootstrap of {machine} (server {server}) with {members} members, while the record says {} (server {})",
+                    record.machine, record.server_id
+                )),
+                None => Some(format!("bootstrap of {machine} without a record")),
+            },
+            Step::RecordBootstrap { machine, .. } if store.bootstrap.is_some() || members > 0 => {
+                Some(format!("a second bootstrap record, for {machine}"))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn bundle_before_use(subject: &Subject<'_>, cloud: &CloudFacts, store: &StoreFacts) -> Vec<String> {
+    let stored = store.bundle.is_some();
+    steps(subject)
+        .filter(|step| match step {
+            Step::CreateSecretBundle => stored || !cloud.servers.is_empty(),
+            Step::CreateServer(_)
+            | Step::ConfigureMachine { .. }
+            | Step::StoreKubeconfig { .. }
+            | Step::StoreTalosconfig { .. } => !stored,
+            _ => false,
+        })
+        .map(|step| format!("{step} while the bundle is {}", if stored { "stored already" } else { "not stored" }))
+        .collect()
+}
+
+fn secrets_outlive_servers(subject: &Subject<'_>, cloud: &CloudFacts, _: &StoreFacts) -> Vec<String> {
+    let forgets = steps(subject).any(|step| matches!(step, Step::ForgetSecrets));
+    if forgets && !cloud.servers.is_empty() {
+        return vec![format!("secrets are forgotten while {} servers exist", cloud.servers.len())];
+    }
+    Vec::new()
+}
+
+/// Labels of what is made: ours, and nothing but what the names of platform, pool and machine say.
+fn everything_is_labelled(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<String> {
+    const KNOWN: [&str; 4] = [labels::PLATFORM_UID, labels::PLATFORM, labels::POOL, labels::MACHINE];
+    steps(subject)
+        .filter_map(|step| match step {
+            Step::CreateNetwork(new) => Some((step, &new.labels)),
+            Step::CreateFirewall(new) => Some((step, &new.labels)),
+            Step::CreateLoadBalancer(new) => Some((step, &new.labels)),
+            Step::CreateServer(new) => Some((step, &new.labels)),
+            Step::CreateSshKey { labels, .. } | Step::CreatePlacementGroup { labels, .. } => Some((step, labels)),
+            _ => None,
+        })
+        .filter(|(_, labels)| !subject.identity.owns(labels) || labels.keys().any(|key| !KNOWN.contains(&key.as_str())))
+        .map(|(step, _)| format!("{step} with labels that are not the platform's own"))
+        .collect()
+}
+
+fn one_step_per_target(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    steps(subject)
+        .filter(|step| !seen.insert(step.target()))
+        .map(|step| format!("two steps for {}", step.target()))
+        .collect()
+}
+
+fn admin_ports_guarded(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<String> {
+    let Some(allowlist) = subject.api_allowlist else { return Vec::new() };
+    let rules = |step: &Step| match step {
+        Step::CreateFirewall(new) => new.rules.clone(),
+        Step::SetFirewallRules { rules, .. } => rules.clone(),
+        _ => Vec::new(),
+    };
+    steps(subject)
+        .flat_map(|step| rules(step).into_iter().map(move |rule| (step, rule)))
+        .flat_map(|(step, rule)| rule.sources.into_iter().map(move |source| (step, source)))
+        .filter(|(_, source)| !allowlist.contains(source))
+        .map(|(step, source)| format!("{step} admits {source}, which is not in apiAllowlist"))
+        .collect()
+}

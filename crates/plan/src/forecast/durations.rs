@@ -1,0 +1,53 @@
+//! How long things typically take, for the duration that a forecast tells. Nothing waits by these.
+//!
+//! "Seen" are times that were seen at Hetzner; the rest are estimates from watching Talos 1.13 on shared servers, and
+//! are marked as such. All are middles, not bounds.
+
+use jiff::SignedDuration;
+
+use crate::plan::Plan;
+
+/// A call of Hetzner's API (seen: 0.2 s for a create call).
+const HETZNER_CALL: SignedDuration = SignedDuration::from_millis(200);
+
+/// Calls under way at once.
+const CALLS_AT_ONCE: u32 = 16;
+
+/// From the request until a server runs (seen: 17–28 s from a small snapshot, minutes from a large one).
+pub(super) const SERVER_CREATED: SignedDuration = SignedDuration::from_secs(23);
+
+/// From power-on until the server runs (estimate).
+pub(super) const SERVER_STARTED: SignedDuration = SignedDuration::from_secs(3);
+
+/// From the request until a server is gone (seen: 2 s) and its firewall may go, too (seen: up to 1 min).
+pub(super) const SERVER_DELETED: SignedDuration = SignedDuration::from_secs(32);
+
+/// Until something is in a network (seen: 7 s for the way out; the way in is taken to be as long).
+pub(super) const NETWORK_ATTACHED: SignedDuration = SignedDuration::from_secs(7);
+
+/// From a running server until Talos listens (estimate).
+pub(super) const BOOTED: SignedDuration = SignedDuration::from_secs(16);
+
+/// From its configuration until a machine answers with credentials and could be bootstrapped (estimate).
+pub(super) const CONFIGURED: SignedDuration = SignedDuration::from_secs(9);
+
+/// From the start of etcd until its member answers (estimate).
+pub(super) const ETCD_STARTED: SignedDuration = SignedDuration::from_secs(6);
+
+/// Until a learner is promoted (Talos tries every 15 s).
+pub(super) const ETCD_PROMOTED: SignedDuration = SignedDuration::from_secs(15);
+
+/// From a healthy etcd until the API server answers (estimate).
+pub(super) const API_SERVED: SignedDuration = SignedDuration::from_secs(16);
+
+/// From a served API until a machine is registered as a node (estimate).
+pub(super) const NODE_REGISTERED: SignedDuration = SignedDuration::from_secs(5);
+
+/// Until the load balancer counts a target as healthy: its check comes every 3 s.
+pub(super) const TARGET_HEALTHY: SignedDuration = SignedDuration::from_secs(3);
+
+/// How long the steps of a plan take by themselves.
+pub(super) fn of_steps(plan: &Plan) -> SignedDuration {
+    let in_turn = plan.hetzner_calls().div_ceil(CALLS_AT_ONCE);
+    HETZNER_CALL * i32::try_from(in_turn).unwrap_or(i32::MAX)
+}

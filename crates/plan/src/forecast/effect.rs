@@ -1,0 +1,218 @@
+//! What each step makes true at once. What takes its time after that is [`super::settle`]'s.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{World, assumed};
+use crate::names::MachineName;
+use crate::observed::{
+    BootstrapRecord, BundleFacts, CloudFacts, CredentialFacts, EtcdFacts, EtcdMember, Fact, Firewall, LoadBalancer,
+    LoadBalancerTarget, Missing, Network, PlacementGroup, Server, ServerStatus, SshKey, StoreFacts, Tags, TargetHealth,
+};
+use crate::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, NodePatch, ResourceKind, Step};
+
+/// How long an administrator's certificates are valid.
+const CLIENT_CONFIG_LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+impl World<'_> {
+    /// Lets a step have its effect.
+    pub(super) fn carry_out(&mut self, step: &Step) {
+        match step {
+            Step::CreateSecretBundle => self.in_store(|it| it.bundle = Some(bundle())),
+            Step::RecordBootstrap { machine, server } => self.record_bootstrap(machine, *server),
+            Step::StoreKubeconfig { endpoints } => self.store_config(endpoints, |it| &mut it.kubeconfig),
+            Step::StoreTalosconfig { endpoints } => self.store_config(endpoints, |it| &mut it.talosconfig),
+            Step::ForgetSecrets => self.in_store(|it| *it = StoreFacts::default()),
+            Step::CreateNetwork(new) => self.add(|it| &mut it.networks, |id, _| network(id, new)),
+            Step::CreateFirewall(new) => self.add(|it| &mut it.firewalls, |id, _| firewall(id, new)),
+            Step::CreateSshKey { name, labels } => self.add(|it| &mut it.ssh_keys, |id, _| ssh_key(id, name, labels)),
+            Step::CreatePlacementGroup { name, labels } => {
+                self.add(|it| &mut it.placement_groups, |id, _| placement_group(id, name, labels));
+            }
+            Step::CreateLoadBalancer(new) => self.add(|it| &mut it.load_balancers, |id, _| load_balancer(id, new)),
+            Step::CreateServer(new) => self.create_server(new),
+            Step::AddSubnet { network, subnet, .. } => self.network(*network, |it| it.subnets.push(*subnet)),
+            Step::SetFirewallRules { firewall, rules, .. } => {
+                self.firewall(*firewall, |it| it.rules.clone_from(rules));
+            }
+            Step::SetLoadBalancerService { load_balancer, service, .. } => self.balancer(*load_balancer, |it| {
+                it.services.retain(|existing| existing.listen_port != service.listen_port);
+                it.services.push(service.clone());
+            }),
+            Step::SetLoadBalancerPublic { load_balancer, public, .. } => {
+                self.balancer(*load_balancer, |it| it.public = *public);
+            }
+            Step::AttachLoadBalancer { load_balancer, .. } => self.balancer(*load_balancer, |it| it.attached = true),
+            Step::AddLoadBalancerTarget { load_balancer, server, .. } => self.balancer(*load_balancer, |it| {
+                it.targets.push(LoadBalancerTarget { server: *server, health: TargetHealth::Unknown });
+            }),
+            Step::RemoveLoadBalancerTarget { load_balancer, server, .. } => {
+                self.balancer(*load_balancer, |it| it.targets.retain(|target| target.server != *server));
+            }
+            Step::AttachServer { server, network, .. } => self.server(*server, |it| it.networks.push(*network)),
+            Step::ApplyFirewall { firewall, server, .. } => self.server(*server, |it| it.firewalls.push(*firewall)),
+            Step::PowerOnServer { server, machine } => {
+                self.server(*server, |it| it.status = ServerStatus::Starting);
+                self.observed.talos.remove(machine);
+            }
+            Step::DeleteResource { kind, id, .. } => self.at_hetzner(|cloud| delete(cloud, *kind, *id)),
+            Step::ConfigureMachine { inputs, digest, .. } => {
+                self.configured.insert(inputs.machine.clone(), digest.clone());
+                self.observed.talos.insert(inputs.machine.clone(), Fact::Missing(Missing::NotThereYet));
+            }
+            Step::BootstrapEtcd { machine, .. } => self.bootstrap(machine),
+            Step::RemoveEtcdMember { member, .. } => self.remove_member(*member),
+            Step::PatchNode { machine, patch } => self.patch_node(machine, patch),
+            Step::DeleteNode { machine } => self.delete_node(machine),
+        }
+    }
+
+    /// Adds something that was made at Hetzner.
+    fn add<T>(&mut self, list: fn(&mut CloudFacts) -> &mut Vec<T>, made: impl FnOnce(u64, &CloudFacts) -> T) {
+        let id = self.new_id();
+        self.at_hetzner(|cloud| {
+            let made = made(id, cloud);
+            list(cloud).push(made);
+        });
+    }
+
+    fn network(&mut self, id: u64, change: impl FnMut(&mut Network)) {
+        self.at_hetzner(|cloud| cloud.networks.iter_mut().filter(|it| it.id == id).for_each(change));
+    }
+
+    fn firewall(&mut self, id: u64, change: impl FnMut(&mut Firewall)) {
+        self.at_hetzner(|cloud| cloud.firewalls.iter_mut().filter(|it| it.id == id).for_each(change));
+    }
+
+    fn balancer(&mut self, id: u64, change: impl FnMut(&mut LoadBalancer)) {
+        self.at_hetzner(|cloud| cloud.load_balancers.iter_mut().filter(|it| it.id == id).for_each(change));
+    }
+
+    fn server(&mut self, id: u64, change: impl FnMut(&mut Server)) {
+        self.at_hetzner(|cloud| cloud.servers.iter_mut().filter(|it| it.id == id).for_each(change));
+    }
+
+    fn create_server(&mut self, new: &NewServer) {
+        // Whatever was known of the name was of a former machine.
+        self.observed.talos.remove(&new.machine);
+        self.configured.remove(&new.machine);
+        let now = self.now;
+        self.add(|it| &mut it.servers, |id, cloud| server(id, new, cloud, now));
+        let Some(id) = self.observed.cloud.value().and_then(|cloud| cloud.servers.last()).map(|it| it.id) else {
+            return;
+        };
+        self.at_hetzner(|cloud| {
+            let groups = cloud.placement_groups.iter_mut();
+            groups.filter(|it| Some(it.id) == new.placement_group).for_each(|it| it.servers.push(id));
+        });
+    }
+
+    fn record_bootstrap(&mut self, machine: &MachineName, server_id: u64) {
+        let record = BootstrapRecord { machine: machine.clone(), server_id, at: self.now };
+        self.in_store(|it| it.bootstrap = Some(record));
+    }
+
+    fn store_config(&mut self, endpoints: &[String], place: fn(&mut StoreFacts) -> &mut Option<CredentialFacts>) {
+        let expires_at = self.now + CLIENT_CONFIG_LIFE;
+        self.in_store(|it| {
+            let bundle_digest = it.bundle.as_ref().map(|bundle| bundle.digest.clone()).unwrap_or_default();
+            *place(it) = Some(CredentialFacts { endpoints: endpoints.to_vec(), expires_at, bundle_digest });
+        });
+    }
+
+    /// Etcd begins with one member, which does not answer yet.
+    fn bootstrap(&mut self, machine: &MachineName) {
+        let member = EtcdMember { id: self.new_id(), hostname: machine.to_string(), learner: false };
+        self.observed.etcd = Fact::known(EtcdFacts { members: vec![member] }, self.now);
+    }
+
+    fn remove_member(&mut self, member: u64) {
+        if let Some(etcd) = self.observed.etcd.value_mut() {
+            etcd.members.retain(|existing| existing.id != member);
+        }
+    }
+
+    fn patch_node(&mut self, machine: &MachineName, patch: &NodePatch) {
+        let Some(kubernetes) = self.observed.kubernetes.value_mut() else { return };
+        for node in kubernetes.nodes.iter_mut().filter(|node| node.name == machine.to_string()) {
+            node.labels.retain(|key, _| !patch.remove_labels.contains(key));
+            node.labels.extend(patch.labels.clone());
+            if let Some(taints) = &patch.taints {
+                node.taints.clone_from(taints);
+            }
+        }
+    }
+
+    fn delete_node(&mut self, machine: &MachineName) {
+        if let Some(kubernetes) = self.observed.kubernetes.value_mut() {
+            kubernetes.nodes.retain(|node| node.name != machine.to_string());
+        }
+    }
+}
+
+fn bundle() -> BundleFacts {
+    BundleFacts { digest: assumed::BUNDLE_DIGEST.to_owned() }
+}
+
+fn network(id: u64, new: &NewNetwork) -> Network {
+    Network { id, name: new.name.clone(), labels: new.labels.clone(), cidr: new.cidr, subnets: vec![new.subnet] }
+}
+
+fn firewall(id: u64, new: &NewFirewall) -> Firewall {
+    Firewall { id, name: new.name.clone(), labels: new.labels.clone(), rules: new.rules.clone() }
+}
+
+fn ssh_key(id: u64, name: &str, labels: &Tags) -> SshKey {
+    SshKey { id, name: name.to_owned(), labels: labels.clone() }
+}
+
+fn placement_group(id: u64, name: &str, labels: &Tags) -> PlacementGroup {
+    PlacementGroup { id, name: name.to_owned(), labels: labels.clone(), servers: Vec::new() }
+}
+
+fn load_balancer(id: u64, new: &NewLoadBalancer) -> LoadBalancer {
+    LoadBalancer {
+        id,
+        name: new.name.clone(),
+        labels: new.labels.clone(),
+        kind: new.kind.clone(),
+        location: new.location.clone(),
+        public: new.public,
+        public_ipv4: Some(assumed::LOAD_BALANCER_ADDRESS),
+        attached: true,
+        private_ipv4: None,
+        services: vec![new.service.clone()],
+        targets: Vec::new(),
+    }
+}
+
+fn server(id: u64, new: &NewServer, cloud: &CloudFacts, now: Timestamp) -> Server {
+    Server {
+        id,
+        name: new.machine.to_string(),
+        labels: new.labels.clone(),
+        status: ServerStatus::Initializing,
+        locked: true,
+        server_type: new.server_type.clone(),
+        location: new.location.clone(),
+        public_ipv4: Some(assumed::public_address(cloud)),
+        networks: vec![new.network],
+        private_ipv4: None,
+        placement_group: new.placement_group,
+        firewalls: vec![new.firewall],
+        created: Some(now),
+    }
+}
+
+/// A server goes through a status of its own; everything else is gone at once.
+fn delete(cloud: &mut CloudFacts, kind: ResourceKind, id: u64) {
+    match kind {
+        ResourceKind::Server => {
+            cloud.servers.iter_mut().filter(|it| it.id == id).for_each(|it| it.status = ServerStatus::Deleting);
+        }
+        ResourceKind::LoadBalancer => cloud.load_balancers.retain(|it| it.id != id),
+        ResourceKind::PlacementGroup => cloud.placement_groups.retain(|it| it.id != id),
+        ResourceKind::Firewall => cloud.firewalls.retain(|it| it.id != id),
+        ResourceKind::SshKey => cloud.ssh_keys.retain(|it| it.id != id),
+        ResourceKind::Network => cloud.networks.retain(|it| it.id != id),
+    }
+}

@@ -1,0 +1,218 @@
+//! Etcd, the API that stands on it, and the nodes that register there.
+
+use jiff::SignedDuration;
+
+use super::{World, durations, running};
+use crate::names::MachineName;
+use crate::observed::{
+    EtcdFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, Missing, NodeFacts, ServerStatus, TalosFacts,
+    TargetHealth,
+};
+use crate::phases::{Concern, Context};
+use crate::quorum::{Quorum, majority};
+use crate::render::machine_config::{ConfigDigest, split_labels};
+use crate::step::Step;
+use crate::validated::{Endpoint, ValidatedPlatform};
+
+/// The service's name in Talos.
+const ETCD: &str = "etcd";
+
+impl World<'_> {
+    pub(super) fn settle_cluster(&mut self, platform: &ValidatedPlatform) -> Option<SignedDuration> {
+        let nodes = self.settle_nodes(platform);
+        let api = self.settle_api(platform);
+        let targets = self.settle_targets();
+        let etcd = self.settle_etcd(platform);
+        [nodes, api, targets, etcd].into_iter().flatten().max()
+    }
+
+    /// Members start, join one after the other, and get their vote.
+    fn settle_etcd(&mut self, platform: &ValidatedPlatform) -> Option<SignedDuration> {
+        let Some(etcd) = self.observed.etcd.value() else { return self.recover_etcd(platform) };
+        let members = etcd.members.clone();
+        let silent = members.iter().filter_map(|member| MachineName::parse(&member.hostname).ok());
+        let silent: Vec<MachineName> =
+            silent.filter(|machine| self.is_configured(machine) && !self.serves_etcd(machine)).collect();
+        if !silent.is_empty() {
+            silent.iter().for_each(|machine| self.start_etcd(machine));
+            return Some(durations::ETCD_STARTED);
+        }
+        if !self.etcd_decides() {
+            return None;
+        }
+        let learner = members.iter().find(|member| member.learner);
+        if let Some(learner) = learner {
+            let etcd = self.observed.etcd.value_mut()?;
+            etcd.members.iter_mut().filter(|member| member.id == learner.id).for_each(|member| member.learner = false);
+            return Some(durations::ETCD_PROMOTED);
+        }
+        let pool = &platform.control_plane.name;
+        let joining = self.observed.talos.keys().find(|machine| {
+            let name = machine.to_string();
+            machine.pool() == pool && self.is_configured(machine) && members.iter().all(|it| it.hostname != name)
+        })?;
+        let joining = joining.clone();
+        let member = EtcdMember { id: self.new_id(), hostname: joining.to_string(), learner: true };
+        self.observed.etcd.value_mut()?.members.push(member);
+        self.start_etcd(&joining);
+        Some(durations::ETCD_STARTED)
+    }
+
+    /// Etcd that could not be asked answers again once a majority of the control planes that were there before is back.
+    fn recover_etcd(&mut self, platform: &ValidatedPlatform) -> Option<SignedDuration> {
+        let Fact::Missing(Missing::Unreachable { .. }) = &self.observed.etcd else { return None };
+        let servers = &self.observed.cloud.value()?.servers;
+        let back: Vec<String> = servers
+            .iter()
+            .filter(|server| server.id < self.first_id)
+            .filter_map(|server| MachineName::parse(&server.name).ok())
+            .filter(|machine| machine.is_control_plane() && self.is_configured(machine))
+            .map(|machine| machine.to_string())
+            .collect();
+        if back.len() < majority(platform.control_plane.replicas as usize) {
+            return None;
+        }
+        let members = back.into_iter().map(|hostname| EtcdMember { id: self.new_id(), hostname, learner: false });
+        self.observed.etcd = Fact::known(EtcdFacts { members: members.collect() }, self.now);
+        Some(durations::ETCD_STARTED)
+    }
+
+    /// The API server answers once etcd decides; through the platform's endpoint once somebody stands behind that.
+    fn settle_api(&mut self, platform: &ValidatedPlatform) -> Option<SignedDuration> {
+        if !self.etcd_decides() {
+            return None;
+        }
+        let through_endpoint = match platform.endpoint {
+            Endpoint::LoadBalancer { public: true } => self
+                .observed
+                .cloud
+                .value()?
+                .load_balancers
+                .iter()
+                .any(|it| it.public && it.targets.iter().any(|target| target.health == TargetHealth::Healthy)),
+            Endpoint::LoadBalancer { public: false } | Endpoint::Dns { .. } => true,
+        };
+        match &mut self.observed.kubernetes {
+            Fact::Known { value, .. } if value.through_endpoint == through_endpoint => None,
+            Fact::Known { value, .. } => {
+                value.through_endpoint = through_endpoint;
+                Some(durations::TARGET_HEALTHY)
+            }
+            Fact::Missing(Missing::Refused { .. }) => None,
+            missing @ Fact::Missing(Missing::NotThereYet | Missing::Unreachable { .. }) => {
+                *missing = Fact::known(KubernetesFacts { through_endpoint, nodes: Vec::new() }, self.now);
+                Some(durations::API_SERVED)
+            }
+        }
+    }
+
+    /// A target is healthy while its API server answers.
+    fn settle_targets(&mut self) -> Option<SignedDuration> {
+        self.observed.kubernetes.value()?;
+        let cloud = self.observed.cloud.value()?;
+        let serving: Vec<u64> = cloud
+            .servers
+            .iter()
+            .filter(|server| MachineName::parse(&server.name).is_ok_and(|machine| self.serves_etcd(&machine)))
+            .map(|server| server.id)
+            .collect();
+        let mut took = None;
+        for balancer in &mut self.observed.cloud.value_mut()?.load_balancers {
+            for target in &mut balancer.targets {
+                let health =
+                    if serving.contains(&target.server) { TargetHealth::Healthy } else { TargetHealth::Unhealthy };
+                if target.health != health {
+                    target.health = health;
+                    took = Some(durations::TARGET_HEALTHY);
+                }
+            }
+        }
+        took
+    }
+
+    /// Configured machines register, as their kubelet may.
+    fn settle_nodes(&mut self, platform: &ValidatedPlatform) -> Option<SignedDuration> {
+        let known: Vec<String> = self.observed.kubernetes.value()?.nodes.iter().map(|node| node.name.clone()).collect();
+        let missing = |machine: &&MachineName| self.is_configured(machine) && !known.contains(&machine.to_string());
+        let missing: Vec<MachineName> = self.observed.talos.keys().filter(missing).cloned().collect();
+        self.assume_configurations(platform, &missing);
+        let nodes: Vec<NodeFacts> = missing.iter().filter_map(|machine| self.node(platform, machine)).collect();
+        if nodes.is_empty() {
+            return None;
+        }
+        self.observed.kubernetes.value_mut()?.nodes.extend(nodes);
+        Some(durations::NODE_REGISTERED)
+    }
+
+    fn node(&self, platform: &ValidatedPlatform, machine: &MachineName) -> Option<NodeFacts> {
+        let pool = platform.pool(machine.pool())?;
+        let name = machine.to_string();
+        let server = self.observed.cloud.value()?.servers.iter().find(|server| server.name == name)?;
+        Some(NodeFacts {
+            name,
+            provider_id: Some(format!("hcloud://{}", server.id)),
+            ready: false,
+            labels: split_labels(&pool.labels).at_birth,
+            config_digest: Some(self.configured.get(machine)?.to_string()),
+            taints: pool.taints.clone(),
+            kubelet_version: format!("v{}", platform.versions.kubernetes),
+            internal_ip: server.private_ipv4,
+        })
+    }
+
+    /// Machines that were configured before the forecast began, and whose node does not tell by what, are taken to run
+    /// what is wanted of them: what the planner would give them if they still waited for it.
+    fn assume_configurations(&mut self, platform: &ValidatedPlatform, machines: &[MachineName]) {
+        let untold: Vec<&MachineName> =
+            machines.iter().filter(|machine| !self.configured.contains_key(machine)).collect();
+        if untold.is_empty() {
+            return;
+        }
+        let mut waiting = self.observed.clone();
+        for machine in untold {
+            let version = format!("v{}", platform.versions.talos);
+            waiting.talos.insert(machine.clone(), Fact::known(TalosFacts::Maintenance { version }, self.now));
+        }
+        let (Some(cloud), Some(store)) = (waiting.cloud.value(), waiting.store.value()) else { return };
+        let context = Context::new(platform, &waiting, cloud, store, self.now);
+        let digests: Vec<(MachineName, ConfigDigest)> = Concern::MachineConfigs
+            .plan(&context)
+            .steps
+            .into_iter()
+            .filter_map(|step| {
+                let Step::ConfigureMachine { inputs, digest, .. } = step else { return None };
+                Some((inputs.machine, digest))
+            })
+            .collect();
+        self.configured.extend(digests);
+    }
+
+    fn is_configured(&self, machine: &MachineName) -> bool {
+        let name = machine.to_string();
+        let runs = self.observed.cloud.value().is_some_and(|cloud| {
+            cloud.servers.iter().any(|server| server.name == name && server.status == ServerStatus::Running)
+        });
+        runs && matches!(self.observed.talos_of(machine), Some(TalosFacts::Configured { .. }))
+    }
+
+    fn serves_etcd(&self, machine: &MachineName) -> bool {
+        self.observed.talos_of(machine).is_some_and(|talos| talos.serves(ETCD))
+    }
+
+    fn etcd_decides(&self) -> bool {
+        let serves = |hostname: &str| MachineName::parse(hostname).is_ok_and(|machine| self.serves_etcd(&machine));
+        self.observed.etcd.value().is_some_and(|etcd| Quorum::new(etcd, serves).holds())
+    }
+
+    fn start_etcd(&mut self, machine: &MachineName) {
+        let Some(Fact::Known { value: TalosFacts::Configured { stage, ready, services, .. }, .. }) =
+            self.observed.talos.get_mut(machine)
+        else {
+            return;
+        };
+        *stage = MachineStage::Running;
+        *ready = true;
+        services.retain(|service| service.id != ETCD);
+        services.push(running(ETCD));
+    }
+}

@@ -1,0 +1,27 @@
+//! The pure core of Helix: from a specification and observed facts to the next steps.
+//!
+//! Everything that Helix decides is decided here, by total, deterministic, synchronous functions. The crate knows no
+//! client, clock, randomness, file or environment; `cargo xtask tidy` holds its dependency tree against an allow-list.
+//!
+//! The way through the crate is the way of one turn of the engine:
+//! [`validated`] (a specification that may be acted on) and [`observed`] (facts with their age) go into [`plan()`],
+//! which asks each concern in [`phases`] and yields a [`Plan`] of independent [`step`]s with a [`report`]; [`check`]
+//! is the second opinion on it, [`forecast`] plays it forward to show the whole way.
+
+pub mod catalogue;
+pub mod check;
+pub mod cost;
+pub mod endpoints;
+pub mod forecast;
+pub mod names;
+pub mod observed;
+pub mod phases;
+mod plan;
+pub mod quorum;
+pub mod render;
+pub mod report;
+pub mod secrets;
+pub mod step;
+pub mod validated;
+
+pub use plan::{Look, Plan, PlanItem, plan, plan_teardown};

@@ -1,0 +1,177 @@
+//! The facts that a plan is made from: what Hetzner, the store, Talos, etcd and Kubernetes said, and when.
+//!
+//! A fact may be missing, and then says why; nothing here is remembered from an earlier turn, but for [`Setback`]s,
+//! which are observations of what an attempt met and which expire.
+
+mod cloud;
+mod cluster;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+pub use cloud::{
+    CloudFacts, Firewall, FirewallRule, Image, LoadBalancer, LoadBalancerService, LoadBalancerTarget, Network,
+    PlacementGroup, Server, ServerStatus, SshKey, Tags, TargetHealth,
+};
+pub use cluster::{
+    BootstrapRecord, BundleFacts, CredentialFacts, EtcdFacts, EtcdMember, KubernetesFacts, MachineStage, NodeFacts,
+    NodeTaint, ServiceState, StoreFacts, TalosFacts,
+};
+
+use crate::names::MachineName;
+
+/// Something that was asked for outside: its value and when it was true, or why there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact<T> {
+    /// The answer, and when it was given.
+    Known {
+        /// What was answered.
+        value: T,
+        /// When.
+        at: Timestamp,
+    },
+    /// No answer, and why.
+    Missing(Missing),
+}
+
+/// Why a fact is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// There was nobody to ask yet: what would answer has not been made.
+    NotThereYet,
+    /// It was asked and did not answer.
+    Unreachable {
+        /// Who was asked, in words.
+        who: String,
+        /// What happened, without secrets.
+        why: String,
+    },
+    /// It answered that we may not ask.
+    Refused {
+        /// Who was asked, in words.
+        who: String,
+        /// Its reason, without secrets.
+        why: String,
+        /// What the user can do about it.
+        remedy: String,
+    },
+}
+
+impl<T> Fact<T> {
+    /// A fact that is true at `at`.
+    pub fn known(value: T, at: Timestamp) -> Self {
+        Self::Known { value, at }
+    }
+
+    /// The value, if it is known.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Known { value, .. } => Some(value),
+            Self::Missing(_) => None,
+        }
+    }
+
+    /// The value to change in place (a forecast does so), if it is known.
+    pub fn value_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Known { value, .. } => Some(value),
+            Self::Missing(_) => None,
+        }
+    }
+
+    /// When it was observed, if it was.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Known { at, .. } => Some(*at),
+            Self::Missing(_) => None,
+        }
+    }
+}
+
+/// Everything that is known about one platform and its surroundings at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// What Hetzner holds for this platform.
+    pub cloud: Fact<CloudFacts>,
+    /// What the store holds for this platform.
+    pub store: Fact<StoreFacts>,
+    /// What each machine's Talos says; a machine that was not asked is absent.
+    pub talos: BTreeMap<MachineName, Fact<TalosFacts>>,
+    /// The etcd membership, as one healthy member sees it.
+    pub etcd: Fact<EtcdFacts>,
+    /// The workload cluster, as its API server tells.
+    pub kubernetes: Fact<KubernetesFacts>,
+    /// What recent attempts met.
+    pub setbacks: Vec<Setback>,
+}
+
+impl Observed {
+    /// A world in which nothing of the platform exists yet, as `helix plan` from nothing assumes it.
+    #[must_use]
+    pub fn nothing(cloud: CloudFacts, at: Timestamp) -> Self {
+        Self {
+            cloud: Fact::known(cloud, at),
+            store: Fact::known(StoreFacts::default(), at),
+            talos: BTreeMap::new(),
+            etcd: Fact::Missing(Missing::NotThereYet),
+            kubernetes: Fact::Missing(Missing::NotThereYet),
+            setbacks: Vec::new(),
+        }
+    }
+
+    /// What Talos on `machine` said, if it answered.
+    #[must_use]
+    pub fn talos_of(&self, machine: &MachineName) -> Option<&TalosFacts> {
+        self.talos.get(machine).and_then(Fact::value)
+    }
+}
+
+/// An attempt that did not succeed, as the engine observed it. Kept in memory only, and only until it expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setback {
+    /// What was tried: [`crate::step::Step::target`] as text.
+    pub target: String,
+    /// What it met.
+    pub kind: SetbackKind,
+    /// When.
+    pub at: Timestamp,
+    /// From when on it is worth another try.
+    pub until: Timestamp,
+}
+
+/// What an attempt met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetbackKind {
+    /// This server type cannot be had in this location now.
+    PlacementUnavailable {
+        /// Hetzner's name of the type.
+        server_type: String,
+        /// Hetzner's name of the location.
+        location: String,
+    },
+    /// A resource with our name exists and does not carry our platform's label.
+    ForeignResource {
+        /// Kind, as Hetzner calls it.
+        kind: &'static str,
+        /// The name that is taken.
+        name: String,
+    },
+    /// A limit of the project stands in the way (`resource_limit_exceeded`).
+    LimitExceeded {
+        /// Hetzner's words.
+        message: String,
+    },
+    /// The token may not do this (`unauthorized`, `forbidden`, `token_readonly`).
+    NotPermitted {
+        /// Hetzner's words.
+        message: String,
+    },
+    /// Anything else that was answered; it is tried again after a while.
+    Failed {
+        /// A stable reason, as in the error's `reason()`.
+        reason: String,
+        /// The error, without secrets.
+        message: String,
+    },
+}

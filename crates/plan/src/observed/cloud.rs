@@ -1,0 +1,228 @@
+//! Facts from Hetzner: the resources of one platform, by kind, as its API describes them.
+//!
+//! Only what a decision needs. What carries the platform's UID label is listed; [`Image`]s belong to the project.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Labels of a resource.
+pub type Tags = BTreeMap<String, String>;
+
+/// What one platform has at Hetzner, and the images it may boot from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CloudFacts {
+    /// Private networks.
+    pub networks: Vec<Network>,
+    /// Firewalls.
+    pub firewalls: Vec<Firewall>,
+    /// SSH keys.
+    pub ssh_keys: Vec<SshKey>,
+    /// Placement groups.
+    pub placement_groups: Vec<PlacementGroup>,
+    /// Load balancers.
+    pub load_balancers: Vec<LoadBalancer>,
+    /// Servers.
+    pub servers: Vec<Server>,
+    /// Snapshots with a `helix.dev/talos-version` label.
+    pub images: Vec<Image>,
+}
+
+/// A private network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Hetzner's id.
+    pub id: u64,
+    /// Unique name.
+    pub name: String,
+    /// Labels.
+    pub labels: Tags,
+    /// The whole range.
+    pub cidr: Ipv4Net,
+    /// Ranges of its cloud subnets.
+    pub subnets: Vec<Ipv4Net>,
+}
+
+/// One inbound rule: a TCP port and who may reach it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FirewallRule {
+    /// What it is for; shown in Hetzner's console.
+    pub description: String,
+    /// `tcp`, `udp` or `icmp`.
+    pub protocol: String,
+    /// Port or range; none for ICMP.
+    pub port: Option<String>,
+    /// Sources, sorted.
+    pub sources: Vec<String>,
+}
+
+/// A firewall and its inbound rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firewall {
+    /// Hetzner's id.
+    pub id: u64,
+    /// Unique name.
+    pub name: String,
+    /// Labels.
+    pub labels: Tags,
+    /// Inbound rules.
+    pub rules: Vec<FirewallRule>,
+}
+
+/// An SSH key, by its public half.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshKey {
+    /// Hetzner's id.
+    pub id: u64,
+    /// Unique name.
+    pub name: String,
+    /// Labels.
+    pub labels: Tags,
+}
+
+/// A spread placement group; Hetzner admits at most ten servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacementGroup {
+    /// Hetzner's id.
+    pub id: u64,
+    /// Unique name.
+    pub name: String,
+    /// Labels.
+    pub labels: Tags,
+    /// Ids of its servers.
+    pub servers: Vec<u64>,
+}
+
+/// What the health check of a target says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetHealth {
+    /// The check passes.
+    Healthy,
+    /// The check fails.
+    Unhealthy,
+    /// Not checked yet, or a status that is new to us.
+    Unknown,
+}
+
+/// A server behind the load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadBalancerTarget {
+    /// The server's id.
+    pub server: u64,
+    /// What its health check says.
+    pub health: TargetHealth,
+}
+
+/// A TCP service of the load balancer with its health check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoadBalancerService {
+    /// Port on which it listens.
+    pub listen_port: u16,
+    /// Port to which it forwards.
+    pub destination_port: u16,
+    /// `http` or `tcp`.
+    pub check_protocol: String,
+    /// Whether the check speaks TLS.
+    pub check_tls: bool,
+    /// Path of an HTTP check.
+    pub check_path: Option<String>,
+    /// Status codes that count as healthy.
+    pub check_status_codes: Vec<String>,
+    /// Seconds between checks.
+    pub check_interval_seconds: u32,
+    /// Failures until unhealthy.
+    pub check_retries: u32,
+}
+
+/// A load balancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadBalancer {
+    /// Hetzner's id.
+    pub id: u64,
+    /// Unique name.
+    pub name: String,
+    /// Labels.
+    pub labels: Tags,
+    /// Hetzner's name of the type, as in `lb11`.
+    pub kind: String,
+    /// Hetzner's name of the location.
+    pub location: String,
+    /// Whether its public interface is on.
+    pub public: bool,
+    /// Its public address.
+    pub public_ipv4: Option<Ipv4Addr>,
+    /// Whether it is in a private network, or on its way there.
+    pub attached: bool,
+    /// Its address in the private network, once it has one.
+    pub private_ipv4: Option<Ipv4Addr>,
+    /// Services.
+    pub services: Vec<LoadBalancerService>,
+    /// Targets.
+    pub targets: Vec<LoadBalancerTarget>,
+}
+
+/// The life of a server, in Hetzner's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerStatus {
+    /// Being made.
+    Initializing,
+    /// Being powered on.
+    Starting,
+    /// Powered on.
+    Running,
+    /// Being powered off.
+    Stopping,
+    /// Powered off; billed all the same.
+    Off,
+    /// Being deleted.
+    Deleting,
+    /// A status that is new to us.
+    Other(String),
+}
+
+/// A server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Hetzner's id; never used twice.
+    pub id: u64,
+    /// Unique name.
+    pub name: String,
+    /// Labels.
+    pub labels: Tags,
+    /// Power state.
+    pub status: ServerStatus,
+    /// Whether an action holds it.
+    pub locked: bool,
+    /// Hetzner's name of the type.
+    pub server_type: String,
+    /// Hetzner's name of the location.
+    pub location: String,
+    /// Public address.
+    pub public_ipv4: Option<Ipv4Addr>,
+    /// Ids of the private networks it is in.
+    pub networks: Vec<u64>,
+    /// Address in the private network, once it has one.
+    pub private_ipv4: Option<Ipv4Addr>,
+    /// Its placement group, if any.
+    pub placement_group: Option<u64>,
+    /// Ids of the firewalls that guard it.
+    pub firewalls: Vec<u64>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+}
+
+/// A snapshot that boots Talos.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Hetzner's id.
+    pub id: u64,
+    /// Labels, of which `helix.dev/talos-version` and `helix.dev/schematic` say what it holds.
+    pub labels: Tags,
+    /// `x86` or `arm`, in Hetzner's words.
+    pub architecture: String,
+    /// Whether it can be booted from.
+    pub available: bool,
+}

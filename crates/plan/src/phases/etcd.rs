@@ -1,0 +1,121 @@
+//! Etcd: bootstrapped once in a platform's life, on the one recorded server; then members join by themselves, and
+//! members whose machine is gone are removed when the quorum guard lets them.
+
+use super::{Context, Outcome, servers};
+use crate::names::MachineName;
+use crate::observed::{BootstrapRecord, EtcdFacts, Fact, MachineStage, TalosFacts};
+use crate::quorum::Quorum;
+use crate::report::{Block, Wait};
+use crate::step::Step;
+
+/// The service's name in Talos.
+pub(super) const SERVICE: &str = "etcd";
+
+pub(super) fn plan(context: &Context<'_>) -> Outcome {
+    let control_planes = servers::control_planes(context);
+    match &context.store.bootstrap {
+        None => before_bootstrap(context, &control_planes),
+        Some(record) => match &context.observed.etcd {
+            Fact::Known { value: etcd, .. } if !etcd.members.is_empty() => membership(context, etcd, &control_planes),
+            _ => bootstrap(context, record, &control_planes),
+        },
+    }
+}
+
+/// Chooses the machine that etcd begins on: the lowest slot that is configured and waits for it.
+fn before_bootstrap(context: &Context<'_>, control_planes: &[MachineName]) -> Outcome {
+    if let Some(machine) = control_planes.iter().find(|machine| serves(context, machine)) {
+        return Outcome::blocked(Block::BootstrapRecordLost { machine: machine.clone() });
+    }
+    let waits = |machine: &&MachineName| {
+        matches!(
+            context.observed.talos_of(machine),
+            Some(TalosFacts::Configured { stage: MachineStage::Booting | MachineStage::Running, .. })
+        )
+    };
+    match control_planes.iter().find(waits) {
+        Some(machine) => match context.server_of(machine) {
+            Some(server) => Outcome::step(Step::RecordBootstrap { machine: machine.clone(), server: server.id }),
+            None => Outcome::waiting(Wait::Boot(vec![machine.clone()])),
+        },
+        None => Outcome::waiting(Wait::Boot(control_planes.to_vec())),
+    }
+}
+
+/// Bootstraps on the recorded server, as long as no member is known anywhere.
+fn bootstrap(context: &Context<'_>, record: &BootstrapRecord, control_planes: &[MachineName]) -> Outcome {
+    if control_planes.iter().any(|machine| serves(context, machine)) {
+        return Outcome::waiting(Wait::EtcdLeader);
+    }
+    let alive = context.server_of(&record.machine).is_some_and(|server| server.id == record.server_id);
+    if !alive {
+        let others_may_have_it =
+            control_planes.iter().any(|machine| context.server_of(machine).is_some() && !answers(context, machine));
+        if others_may_have_it {
+            return Outcome::waiting(Wait::EtcdLeader);
+        }
+        return Outcome::blocked(Block::EtcdLost { machine: record.machine.clone(), server: record.server_id });
+    }
+    match context.observed.talos_of(&record.machine) {
+        Some(TalosFacts::Configured { .. }) => {
+            Outcome::step(Step::BootstrapEtcd { machine: record.machine.clone(), server: record.server_id })
+        }
+        _ => Outcome::waiting(Wait::Talos(vec![record.machine.clone()])),
+    }
+}
+
+/// Removes what is dead, waits for what joins.
+fn membership(context: &Context<'_>, etcd: &EtcdFacts, control_planes: &[MachineName]) -> Outcome {
+    let quorum =
+        Quorum::new(etcd, |hostname| MachineName::parse(hostname).is_ok_and(|machine| serves(context, &machine)));
+    if !quorum.holds() {
+        // A member whose server exists may only be starting: that passes by itself. One whose server is gone stays away.
+        let may_come_back = Quorum::new(etcd, |hostname| has_server(context, hostname));
+        if may_come_back.holds() {
+            return Outcome::waiting(Wait::EtcdHealth(unhealthy(context, control_planes)));
+        }
+        let (healthy, voters) = quorum.count();
+        return Outcome::blocked(Block::QuorumLost { healthy, voters });
+    }
+    if let Some(step) = remove_stale(context, etcd, &quorum) {
+        return Outcome::step(step);
+    }
+    let votes = |machine: &MachineName| {
+        let name = machine.to_string();
+        etcd.members.iter().any(|member| member.hostname == name && !member.learner)
+    };
+    let joining: Vec<MachineName> = control_planes.iter().filter(|machine| !votes(machine)).cloned().collect();
+    if !joining.is_empty() {
+        return Outcome::waiting(Wait::EtcdMembers(joining));
+    }
+    let unhealthy = unhealthy(context, control_planes);
+    if !unhealthy.is_empty() {
+        return Outcome::waiting(Wait::EtcdHealth(unhealthy));
+    }
+    Outcome::done(format!("etcd has {} healthy voters", control_planes.len()), context.observed.etcd.at())
+}
+
+/// One member whose machine has no server any more, if it may go.
+fn remove_stale(context: &Context<'_>, etcd: &EtcdFacts, quorum: &Quorum) -> Option<Step> {
+    let gone = |hostname: &str| !hostname.is_empty() && !has_server(context, hostname);
+    let stale = etcd.members.iter().find(|member| gone(&member.hostname))?;
+    quorum.may_remove(stale.id).ok()?;
+    Some(Step::RemoveEtcdMember { member: stale.id, hostname: stale.hostname.clone() })
+}
+
+fn has_server(context: &Context<'_>, hostname: &str) -> bool {
+    MachineName::parse(hostname).is_ok_and(|machine| context.server_of(&machine).is_some())
+}
+
+fn unhealthy(context: &Context<'_>, control_planes: &[MachineName]) -> Vec<MachineName> {
+    control_planes.iter().filter(|machine| !serves(context, machine)).cloned().collect()
+}
+
+/// Whether etcd is known to run healthily on the machine.
+pub(super) fn serves(context: &Context<'_>, machine: &MachineName) -> bool {
+    context.observed.talos_of(machine).is_some_and(|talos| talos.serves(SERVICE))
+}
+
+fn answers(context: &Context<'_>, machine: &MachineName) -> bool {
+    context.observed.talos_of(machine).is_some()
+}

@@ -1,0 +1,111 @@
+//! Machine configurations: given once, in maintenance mode, to a machine whose server is known.
+//!
+//! What a machine runs is told by its node's annotation `helix.dev/config`, which the configuration itself carries.
+
+use super::{Context, Outcome, load_balancer, servers};
+use crate::endpoints::machine_endpoint;
+use crate::names::MachineName;
+use crate::observed::{Server, TalosFacts};
+use crate::render::machine_config::{ConfigDigest, MachineConfigInputs, MachineRole, cert_sans, config_digest};
+use crate::report::{Block, Wait};
+use crate::step::Step;
+use crate::validated::{Endpoint, Pool};
+
+/// The inputs of a machine's configuration, and its identity; `None` while something that goes into it is unknown.
+pub(super) fn wanted(context: &Context<'_>, machine: &MachineName) -> Option<(MachineConfigInputs, ConfigDigest)> {
+    let platform = context.platform;
+    let pool = platform.pool(machine.pool())?;
+    let server = context.server_of(machine)?;
+    let bundle = context.store.bundle.as_ref()?;
+    let inputs = inputs(context, pool, machine, server, machine_endpoint(platform, context.cloud)?);
+    let digest = config_digest(&inputs, &bundle.digest);
+    Some((inputs, digest))
+}
+
+fn inputs(
+    context: &Context<'_>,
+    pool: &Pool,
+    machine: &MachineName,
+    server: &Server,
+    endpoint: String,
+) -> MachineConfigInputs {
+    let platform = context.platform;
+    let balancer = load_balancer::of(context);
+    let front: Vec<_> =
+        balancer.into_iter().flat_map(|found| [found.public_ipv4, found.private_ipv4]).flatten().collect();
+    let sans = match &platform.endpoint {
+        Endpoint::LoadBalancer { .. } => front.iter().map(ToString::to_string).collect(),
+        Endpoint::Dns { host } => cert_sans(host, &front),
+    };
+    MachineConfigInputs {
+        talos_version: platform.versions.talos.clone(),
+        kubernetes_version: platform.versions.kubernetes.clone(),
+        role: if machine.is_control_plane() { MachineRole::ControlPlane } else { MachineRole::Worker },
+        machine: machine.clone(),
+        server_id: server.id,
+        cluster_name: platform.identity.name.clone(),
+        endpoint,
+        cert_sans: sans,
+        node_subnet: platform.network.subnet,
+        pod_cidr: platform.network.pods,
+        service_cidr: platform.network.services,
+        schematic: platform.schematic.clone(),
+        labels: pool.labels.clone(),
+        taints: pool.taints.clone(),
+        schedulable_control_planes: platform.schedulable_control_planes(),
+        storage: pool.storage,
+        patches: pool.patches.clone(),
+    }
+}
+
+pub(super) fn plan(context: &Context<'_>) -> Outcome {
+    let mut steps = Vec::new();
+    let (mut starting, mut silent, mut outdated) = (Vec::new(), Vec::new(), Vec::new());
+    for machine in servers::all_wanted(context) {
+        let Some(server) = context.server_of(&machine) else {
+            starting.push(machine);
+            continue;
+        };
+        let Some((inputs, digest)) = wanted(context, &machine) else {
+            return Outcome::waiting(Wait::Concern(super::Concern::LoadBalancer));
+        };
+        match (context.observed.talos_of(&machine), server.public_ipv4) {
+            (Some(TalosFacts::Maintenance { .. }), Some(address)) => {
+                steps.push(Step::ConfigureMachine { address, inputs: Box::new(inputs), digest });
+            }
+            (Some(TalosFacts::Configured { .. }), _) => match running_digest(context, &machine) {
+                Some(running) if running != digest.as_str() => outdated.push(machine),
+                _ => {}
+            },
+            _ if running_digest(context, &machine).is_some() => silent.push(machine),
+            _ => starting.push(machine),
+        }
+    }
+    if !steps.is_empty() {
+        return Outcome::steps(steps);
+    }
+    if let Some(machine) = outdated.first() {
+        return Outcome::blocked(Block::NotImplemented {
+            what: format!("changing the configuration of running machines ({machine} and {} more)", outdated.len() - 1),
+            remedy: "Take the change of the specification back, or delete the platform and make it anew".to_owned(),
+        });
+    }
+    if !starting.is_empty() {
+        return Outcome::waiting(Wait::Boot(starting));
+    }
+    if !silent.is_empty() {
+        return Outcome::waiting(Wait::Talos(silent));
+    }
+    let number = context.platform.machines();
+    Outcome::done(format!("Talos v{} answers on {number} machines", context.platform.versions.talos), newest(context))
+}
+
+/// The digest of what the machine runs, once its node tells it.
+pub(super) fn running_digest<'a>(context: &Context<'a>, machine: &MachineName) -> Option<&'a str> {
+    context.node_of(machine)?.config_digest.as_deref()
+}
+
+/// When Talos was last heard.
+fn newest(context: &Context<'_>) -> Option<jiff::Timestamp> {
+    context.observed.talos.values().filter_map(crate::observed::Fact::at).max()
+}

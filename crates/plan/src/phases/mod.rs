@@ -1,0 +1,220 @@
+//! The registry of concerns: what a platform consists of, in the order in which it comes to be.
+//!
+//! A concern is one file with one function: from the [`Context`] to an [`Outcome`]. To add one, write its file, add a
+//! variant to [`Concern`] and follow the compiler.
+
+pub mod client_configs;
+pub mod etcd;
+pub mod firewall;
+pub mod image;
+pub mod load_balancer;
+pub mod load_balancer_targets;
+pub mod machine_configs;
+pub mod network;
+pub mod nodes;
+mod outcome;
+pub mod placement_groups;
+pub mod secret_bundle;
+pub mod servers;
+pub mod ssh_key;
+pub mod teardown;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use helix_crds::PhaseName;
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use outcome::Outcome;
+
+use crate::names::MachineName;
+use crate::observed::{CloudFacts, NodeFacts, Observed, Server, StoreFacts};
+use crate::report::Block;
+use crate::validated::ValidatedPlatform;
+
+/// Something that a platform needs, decided in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Concern {
+    /// The secrets that everything is made with.
+    SecretBundle,
+    /// The private network and its subnet.
+    Network,
+    /// The firewall of all servers.
+    Firewall,
+    /// The SSH key that nobody can use.
+    SshKey,
+    /// Groups that keep machines on different hosts.
+    PlacementGroups,
+    /// The load balancer of the API.
+    LoadBalancer,
+    /// The snapshots to boot from.
+    Image,
+    /// The servers.
+    Servers,
+    /// What the machines are told to be.
+    MachineConfigs,
+    /// The members of etcd.
+    Etcd,
+    /// Where the load balancer forwards to.
+    LoadBalancerTargets,
+    /// The nodes of the workload cluster.
+    Nodes,
+    /// The administrator's kubeconfig and talosconfig.
+    ClientConfigs,
+    /// A phase that is not built yet.
+    NotBuilt(PhaseName),
+    /// The end of a platform.
+    Teardown,
+}
+
+impl Concern {
+    /// Every concern of a living platform, in the order of phases.
+    pub const ALL: [Self; 17] = [
+        Self::SecretBundle,
+        Self::Network,
+        Self::Firewall,
+        Self::SshKey,
+        Self::PlacementGroups,
+        Self::LoadBalancer,
+        Self::Image,
+        Self::Servers,
+        Self::MachineConfigs,
+        Self::Etcd,
+        Self::LoadBalancerTargets,
+        Self::Nodes,
+        Self::ClientConfigs,
+        Self::NotBuilt(PhaseName::SecurityWeave),
+        Self::NotBuilt(PhaseName::GitOpsControlPlane),
+        Self::NotBuilt(PhaseName::StateAndDataHa),
+        Self::NotBuilt(PhaseName::AiAgentic),
+    ];
+
+    /// The concerns of a platform that goes as far as `until`.
+    pub fn of(until: PhaseName) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |concern| concern.phase() <= until)
+    }
+
+    /// The phase that the concern is part of.
+    #[must_use]
+    pub fn phase(self) -> PhaseName {
+        match self {
+            Self::SecretBundle
+            | Self::Network
+            | Self::Firewall
+            | Self::SshKey
+            | Self::PlacementGroups
+            | Self::LoadBalancer
+            | Self::Image
+            | Self::Teardown => PhaseName::HardenedCore,
+            Self::Servers
+            | Self::MachineConfigs
+            | Self::Etcd
+            | Self::LoadBalancerTargets
+            | Self::Nodes
+            | Self::ClientConfigs => PhaseName::ImmutableSubstrate,
+            Self::NotBuilt(phase) => phase,
+        }
+    }
+
+    /// Decides what the concern needs now.
+    #[must_use]
+    pub fn plan(self, context: &Context<'_>) -> Outcome {
+        match self {
+            Self::SecretBundle => secret_bundle::plan(context),
+            Self::Network => network::plan(context),
+            Self::Firewall => firewall::plan(context),
+            Self::SshKey => ssh_key::plan(context),
+            Self::PlacementGroups => placement_groups::plan(context),
+            Self::LoadBalancer => load_balancer::plan(context),
+            Self::Image => image::plan(context),
+            Self::Servers => servers::plan(context),
+            Self::MachineConfigs => machine_configs::plan(context),
+            Self::Etcd => etcd::plan(context),
+            Self::LoadBalancerTargets => load_balancer_targets::plan(context),
+            Self::Nodes => nodes::plan(context),
+            Self::ClientConfigs => client_configs::plan(context),
+            Self::NotBuilt(phase) => Outcome::blocked(Block::PhaseNotImplemented(phase)),
+            Self::Teardown => teardown::plan(context.observed, context.cloud, context.store, context.now),
+        }
+    }
+}
+
+impl fmt::Display for Concern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecretBundle => f.write_str("secret bundle"),
+            Self::Network => f.write_str("network"),
+            Self::Firewall => f.write_str("firewall"),
+            Self::SshKey => f.write_str("SSH key"),
+            Self::PlacementGroups => f.write_str("placement groups"),
+            Self::LoadBalancer => f.write_str("load balancer"),
+            Self::Image => f.write_str("images"),
+            Self::Servers => f.write_str("servers"),
+            Self::MachineConfigs => f.write_str("machine configurations"),
+            Self::Etcd => f.write_str("etcd members"),
+            Self::LoadBalancerTargets => f.write_str("load balancer targets"),
+            Self::Nodes => f.write_str("nodes"),
+            Self::ClientConfigs => f.write_str("client configurations"),
+            Self::NotBuilt(phase) => write!(f, "{phase}"),
+            Self::Teardown => f.write_str("teardown"),
+        }
+    }
+}
+
+/// What every concern may look at.
+pub struct Context<'a> {
+    /// What is wanted.
+    pub platform: &'a ValidatedPlatform,
+    /// Everything that is known.
+    pub observed: &'a Observed,
+    /// What is at Hetzner.
+    pub cloud: &'a CloudFacts,
+    /// What is in the store.
+    pub store: &'a StoreFacts,
+    /// The time.
+    pub now: Timestamp,
+    servers: BTreeMap<MachineName, &'a Server>,
+    nodes: BTreeMap<&'a str, &'a NodeFacts>,
+}
+
+impl<'a> Context<'a> {
+    /// Sets out the facts so that machines and nodes are found by name.
+    #[must_use]
+    pub fn new(
+        platform: &'a ValidatedPlatform,
+        observed: &'a Observed,
+        cloud: &'a CloudFacts,
+        store: &'a StoreFacts,
+        now: Timestamp,
+    ) -> Self {
+        let servers = cloud.servers.iter().filter_map(|server| Some((MachineName::parse(&server.name).ok()?, server)));
+        let nodes = observed.kubernetes.value().map(|kubernetes| kubernetes.nodes.as_slice()).unwrap_or_default();
+        Self {
+            platform,
+            observed,
+            cloud,
+            store,
+            now,
+            servers: servers.collect(),
+            nodes: nodes.iter().map(|node| (node.name.as_str(), node)).collect(),
+        }
+    }
+
+    /// The server that is this machine, if there is one.
+    #[must_use]
+    pub fn server_of(&self, machine: &MachineName) -> Option<&'a Server> {
+        self.servers.get(machine).copied()
+    }
+
+    /// The machines that have a server, by name.
+    pub fn machines(&self) -> impl Iterator<Item = (&MachineName, &'a Server)> {
+        self.servers.iter().map(|(machine, server)| (machine, *server))
+    }
+
+    /// The node that the machine has registered, if it has.
+    #[must_use]
+    pub fn node_of(&self, machine: &MachineName) -> Option<&'a NodeFacts> {
+        self.nodes.get(machine.to_string().as_str()).copied()
+    }
+}

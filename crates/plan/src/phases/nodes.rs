@@ -1,0 +1,85 @@
+//! The nodes of the workload cluster: registered with the right provider id, labels and taints.
+//!
+//! Until `SecurityWeave` there is no pod network, so a node that is not Ready is as it should be.
+
+use std::collections::BTreeMap;
+
+use super::{Context, Outcome, machine_configs, servers};
+use crate::names::MachineName;
+use crate::observed::{Fact, Missing, NodeFacts, NodeTaint};
+use crate::render::machine_config::split_labels;
+use crate::report::Wait;
+use crate::step::{NodePatch, Step};
+use crate::validated::Pool;
+
+pub(super) fn plan(context: &Context<'_>) -> Outcome {
+    let kubernetes = match &context.observed.kubernetes {
+        Fact::Known { value, .. } => value,
+        Fact::Missing(Missing::NotThereYet) => return Outcome::waiting(Wait::Concern(super::Concern::Etcd)),
+        Fact::Missing(_) if context.observed.etcd.value().is_none() => {
+            return Outcome::waiting(Wait::Concern(super::Concern::Etcd));
+        }
+        Fact::Missing(missing) => return Outcome::unknown(missing.clone()),
+    };
+    let mut steps: Vec<Step> = former(context, &kubernetes.nodes);
+    let mut missing = Vec::new();
+    for pool in context.platform.pools() {
+        for machine in servers::wanted_machines(context, pool) {
+            match context.node_of(&machine) {
+                Some(node) if is_this_server(context, &machine, node) => steps.extend(repair(&machine, pool, node)),
+                _ => missing.push(machine),
+            }
+        }
+    }
+    if !steps.is_empty() {
+        return Outcome::steps(steps);
+    }
+    if !missing.is_empty() {
+        return Outcome::waiting(Wait::Nodes(missing));
+    }
+    let untold: Vec<MachineName> = servers::all_wanted(context)
+        .into_iter()
+        .filter(|machine| machine_configs::running_digest(context, machine).is_none())
+        .collect();
+    if !untold.is_empty() {
+        return Outcome::waiting(Wait::Nodes(untold));
+    }
+    Outcome::done(format!("{} nodes are registered", kubernetes.nodes.len()), context.observed.kubernetes.at())
+}
+
+fn is_this_server(context: &Context<'_>, machine: &MachineName, node: &NodeFacts) -> bool {
+    let provider_id = context.server_of(machine).map(|server| format!("hcloud://{}", server.id));
+    provider_id.is_some() && provider_id == node.provider_id
+}
+
+/// Nodes of machines whose server is gone, or is another one by now.
+fn former(context: &Context<'_>, nodes: &[NodeFacts]) -> Vec<Step> {
+    nodes
+        .iter()
+        .filter_map(|node| Some((MachineName::parse(&node.name).ok()?, node)))
+        .filter(|(machine, node)| {
+            let ours = *machine == context.platform.identity.machine(machine.pool(), machine.slot());
+            ours && node.provider_id.is_some() && !is_this_server(context, machine, node)
+        })
+        .map(|(machine, _)| Step::DeleteNode { machine })
+        .collect()
+}
+
+/// What a kubelet may not say of itself, and what somebody took away.
+fn repair(machine: &MachineName, pool: &Pool, node: &NodeFacts) -> Option<Step> {
+    let labels: BTreeMap<String, String> = split_labels(&pool.labels)
+        .by_api
+        .into_iter()
+        .filter(|(key, value)| node.labels.get(key) != Some(value))
+        .collect();
+    let absent: Vec<&NodeTaint> = pool.taints.iter().filter(|taint| !node.taints.contains(taint)).collect();
+    if labels.is_empty() && absent.is_empty() {
+        return None;
+    }
+    let taints = (!absent.is_empty()).then(|| {
+        let same = |a: &NodeTaint, b: &NodeTaint| a.key == b.key && a.effect == b.effect;
+        let kept = node.taints.iter().filter(|taint| !absent.iter().any(|wanted| same(wanted, taint)));
+        kept.cloned().chain(absent.iter().map(|taint| (*taint).clone())).collect()
+    });
+    Some(Step::PatchNode { machine: machine.clone(), patch: NodePatch { labels, remove_labels: Vec::new(), taints } })
+}

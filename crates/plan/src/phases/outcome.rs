@@ -1,0 +1,180 @@
+//! What a concern decided: its steps, where it stands, and what it wants to see soon.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::observed::{Missing, Observed, Setback, SetbackKind};
+use crate::plan::Look;
+use crate::report::{Block, Evidence, State, Wait};
+use crate::step::Step;
+
+/// What a concern waits to see, and so what has to be looked at more often than usual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    /// Machines and clusters; asking them costs nothing.
+    Machines,
+    /// Servers at Hetzner; since when the oldest of them has been awaited.
+    Servers(Timestamp),
+    /// Other resources at Hetzner.
+    Project,
+}
+
+/// How soon machines and clusters are asked again while something is awaited.
+const SOON: SignedDuration = SignedDuration::from_secs(1);
+
+/// How soon Hetzner is asked again while something is awaited from it.
+const HETZNER_SOON: SignedDuration = SignedDuration::from_secs(2);
+
+/// The longest pause between two looks at awaited servers.
+const HETZNER_LATEST: SignedDuration = SignedDuration::from_secs(30);
+
+/// The decision of one concern.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What is to be done now; empty while held back.
+    pub steps: Vec<Step>,
+    /// Where the concern stands.
+    pub state: State,
+    watch: Option<Watch>,
+}
+
+impl Outcome {
+    fn new(steps: Vec<Step>, state: State, watch: Option<Watch>) -> Self {
+        Self { steps, state, watch }
+    }
+
+    /// Everything is as specified, as was seen at `at`.
+    #[must_use]
+    pub fn done(what: impl Into<String>, at: Option<Timestamp>) -> Self {
+        let evidence = at.map(|observed_at| Evidence { what: what.into(), observed_at }).into_iter().collect();
+        Self::new(Vec::new(), State::Done(evidence), None)
+    }
+
+    /// Steps are needed.
+    #[must_use]
+    pub fn steps(steps: Vec<Step>) -> Self {
+        Self::new(steps, State::Progressing, Some(Watch::Machines))
+    }
+
+    /// One step is needed.
+    #[must_use]
+    pub fn step(step: Step) -> Self {
+        Self::steps(vec![step])
+    }
+
+    /// Machines or clusters have to get further.
+    #[must_use]
+    pub fn waiting(wait: Wait) -> Self {
+        Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Machines))
+    }
+
+    /// Servers at Hetzner have to get further; `since` is when the oldest of them was asked for.
+    #[must_use]
+    pub fn waiting_for_servers(wait: Wait, since: Timestamp) -> Self {
+        Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Servers(since)))
+    }
+
+    /// Other resources at Hetzner have to get further.
+    #[must_use]
+    pub fn waiting_for_hetzner(what: impl Into<String>) -> Self {
+        let wait = Wait::Hetzner { what: what.into() };
+        Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Project))
+    }
+
+    /// Resources at Hetzner have to go.
+    #[must_use]
+    pub fn waiting_for_deletion(wait: Wait) -> Self {
+        Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Project))
+    }
+
+    /// Somebody has to act.
+    #[must_use]
+    pub fn blocked(block: Block) -> Self {
+        Self::new(Vec::new(), State::Blocked(block), None)
+    }
+
+    /// It could not be observed.
+    #[must_use]
+    pub fn unknown(missing: Missing) -> Self {
+        Self::new(Vec::new(), State::Unknown(missing), Some(Watch::Machines))
+    }
+
+    /// Lets the state be another than the steps alone would say.
+    #[must_use]
+    pub fn with_state(mut self, state: State) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// Whether everything is as specified.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done(_))
+    }
+
+    /// Withholds the steps, because something else comes first. What is done, blocked or unknown stays told.
+    pub(crate) fn hold_back(&mut self, wait: Wait) {
+        self.steps.clear();
+        self.watch = None;
+        if matches!(self.state, State::Progressing | State::WaitingOn(_)) {
+            self.state = State::WaitingOn(wait);
+        }
+    }
+
+    /// Withholds steps whose last attempt met something that is still worth waiting for, and tells what.
+    pub(crate) fn heed(&mut self, setbacks: &[Setback], now: Timestamp) {
+        let fresh: Vec<&Setback> = setbacks.iter().filter(|setback| setback.until > now).collect();
+        if fresh.is_empty() {
+            return;
+        }
+        let mut told = None;
+        self.steps.retain(|step| {
+            let target = step.target().to_string();
+            match fresh.iter().find(|setback| setback.target == target).and_then(|setback| as_state(setback)) {
+                None => true,
+                Some(state) => {
+                    told.get_or_insert(state);
+                    false
+                }
+            }
+        });
+        if let Some(state) = told {
+            self.state = state;
+        }
+    }
+
+    /// When this outcome wants the world to be looked at again.
+    pub(crate) fn look(&self, observed: &Observed, now: Timestamp) -> Look {
+        let settled = Look::settled(observed, now);
+        let cloud_at = observed.cloud.at().unwrap_or(now);
+        match self.watch {
+            None => settled,
+            Some(Watch::Machines) => Look { again_at: now + SOON, ..settled },
+            Some(Watch::Servers(since)) => {
+                // Pauses grow with the time waited, so that a slow boot costs few calls and a quick one is seen soon.
+                let pause = (now.duration_since(since) / 4).clamp(HETZNER_SOON, HETZNER_LATEST);
+                Look { again_at: now + SOON, servers_at: cloud_at + pause, ..settled }
+            }
+            Some(Watch::Project) => Look { again_at: now + SOON, project_at: cloud_at + HETZNER_SOON, ..settled },
+        }
+    }
+}
+
+/// What a setback means for the concern that met it; none where the concern itself knows another way.
+fn as_state(setback: &Setback) -> Option<State> {
+    let target = setback.target.clone();
+    Some(match &setback.kind {
+        SetbackKind::PlacementUnavailable { .. } => return None,
+        SetbackKind::ForeignResource { kind, name } => {
+            State::Blocked(Block::ForeignResource { kind, name: name.clone() })
+        }
+        SetbackKind::LimitExceeded { message } => {
+            State::Blocked(Block::LimitExceeded { target, message: message.clone() })
+        }
+        SetbackKind::NotPermitted { message } => {
+            State::Blocked(Block::NotPermitted { target, message: message.clone() })
+        }
+        SetbackKind::Failed { message, .. } => {
+            State::WaitingOn(Wait::Retry { target, message: message.clone(), at: setback.until })
+        }
+    })
+}

@@ -1,0 +1,17 @@
+//! The secret bundle: made once, before anything that depends on it, and never again while anything exists.
+
+use super::{Context, Outcome};
+use crate::report::Block;
+use crate::step::Step;
+
+pub(super) fn plan(context: &Context<'_>) -> Outcome {
+    match &context.store.bundle {
+        Some(bundle) => {
+            Outcome::done(format!("secret bundle {} is stored", bundle.digest), context.observed.store.at())
+        }
+        None if !context.cloud.servers.is_empty() => {
+            Outcome::blocked(Block::BundleLost { servers: context.cloud.servers.len() })
+        }
+        None => Outcome::step(Step::CreateSecretBundle),
+    }
+}

@@ -1,0 +1,223 @@
+//! The servers: one for each slot of each pool, made where the first placement can be had.
+//!
+//! Slots are reused, never renumbered: what exists keeps its slot, and a missing machine takes the lowest free one.
+//! A name is used again only when nothing of the former machine is left in the cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{Context, Outcome, firewall, image, network, placement_groups};
+use crate::names::MachineName;
+use crate::observed::{Server, ServerStatus, SetbackKind};
+use crate::report::{Block, State, Wait};
+use crate::step::{NewServer, Step};
+use crate::validated::{Closed, Placement, Pool, Spread};
+
+/// The machines that a pool is to have: those that exist, filled up with the lowest free slots.
+#[must_use]
+pub fn wanted_machines(context: &Context<'_>, pool: &Pool) -> Vec<MachineName> {
+    let mut machines = existing(context, pool);
+    machines.extend(missing_slots(context, pool).into_iter().map(|slot| machine(context, pool, slot)));
+    machines.sort_by_key(MachineName::slot);
+    machines
+}
+
+/// Every machine that the platform is to have.
+pub(super) fn all_wanted(context: &Context<'_>) -> Vec<MachineName> {
+    context.platform.pools().flat_map(|pool| wanted_machines(context, pool)).collect()
+}
+
+/// The control planes that the platform is to have.
+pub(super) fn control_planes(context: &Context<'_>) -> Vec<MachineName> {
+    wanted_machines(context, &context.platform.control_plane)
+}
+
+/// The slots of a pool that have no server yet and should have one.
+pub(super) fn missing_slots(context: &Context<'_>, pool: &Pool) -> Vec<u32> {
+    let taken: BTreeSet<u32> = existing(context, pool).iter().map(MachineName::slot).collect();
+    let missing = (pool.replicas as usize).saturating_sub(taken.len());
+    (0..).filter(|slot| !taken.contains(slot)).take(missing).collect()
+}
+
+fn machine(context: &Context<'_>, pool: &Pool, slot: u32) -> MachineName {
+    context.platform.identity.machine(&pool.name, slot)
+}
+
+fn existing(context: &Context<'_>, pool: &Pool) -> Vec<MachineName> {
+    context.machines().map(|(machine, _)| machine).filter(|machine| machine.pool() == pool.name).cloned().collect()
+}
+
+pub(super) fn plan(context: &Context<'_>) -> Outcome {
+    if let Some(block) = duplicate(context).or_else(|| surplus(context)) {
+        return Outcome::blocked(block);
+    }
+    let mut steps = repairs(context);
+    let mut states = Vec::new();
+    for pool in context.platform.pools() {
+        let (creations, state) = create_missing(context, pool);
+        steps.extend(creations);
+        states.extend(state);
+    }
+    if let Some(position) = states.iter().position(|state| matches!(state, State::Blocked(_))) {
+        return Outcome::steps(steps).with_state(states.swap_remove(position));
+    }
+    if !steps.is_empty() {
+        return Outcome::steps(steps);
+    }
+    if let Some(state) = states.pop() {
+        return Outcome::steps(Vec::new()).with_state(state);
+    }
+    match starting(context) {
+        Some((machines, since)) => Outcome::waiting_for_servers(Wait::Boot(machines), since),
+        None => Outcome::done(format!("{} servers run", context.cloud.servers.len()), context.observed.cloud.at()),
+    }
+}
+
+/// Two servers that claim to be one machine: only hands can have done that, and only hands can tell which is right.
+fn duplicate(context: &Context<'_>) -> Option<Block> {
+    let mut by_machine: BTreeMap<MachineName, Vec<u64>> = BTreeMap::new();
+    for server in &context.cloud.servers {
+        let label = server.labels.get(helix_crds::labels::MACHINE)?;
+        if let Ok(machine) = MachineName::parse(label) {
+            by_machine.entry(machine).or_default().push(server.id);
+        }
+    }
+    let (machine, servers) = by_machine.into_iter().find(|(_, servers)| servers.len() > 1)?;
+    Some(Block::DuplicateMachine { machine, servers })
+}
+
+fn surplus(context: &Context<'_>) -> Option<Block> {
+    let known = |server: &&Server| {
+        MachineName::parse(&server.name).is_ok_and(|machine| context.platform.pool(machine.pool()).is_some())
+    };
+    let too_many = |pool: &&Pool| existing(context, pool).len() > pool.replicas as usize;
+    let removed_pool = context.cloud.servers.iter().find(|server| !known(server)).map(|server| server.name.clone());
+    let shrunk = context.platform.pools().find(too_many).map(|pool| format!("pool {}", pool.name));
+    let what = removed_pool.or(shrunk)?;
+    Some(Block::NotImplemented {
+        what: format!("taking machines away ({what} has more than the specification asks for)"),
+        remedy: "Set the pool back to its former size".to_owned(),
+    })
+}
+
+/// What is not as it should be about servers that exist.
+fn repairs(context: &Context<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let network = network::ready(context);
+    let firewall = firewall::of(context);
+    for (machine, server) in context.machines().filter(|(_, server)| !server.locked) {
+        let machine = machine.clone();
+        match (firewall, network) {
+            (Some(firewall), _) if !server.firewalls.contains(&firewall.id) => {
+                steps.push(Step::ApplyFirewall { firewall: firewall.id, server: server.id, machine });
+            }
+            (_, Some(network)) if server.status == ServerStatus::Running && server.networks.is_empty() => {
+                steps.push(Step::AttachServer { server: server.id, machine, network: network.id });
+            }
+            _ if server.status == ServerStatus::Off => {
+                steps.push(Step::PowerOnServer { server: server.id, machine });
+            }
+            _ => {}
+        }
+    }
+    steps
+}
+
+fn create_missing(context: &Context<'_>, pool: &Pool) -> (Vec<Step>, Option<State>) {
+    let slots = missing_slots(context, pool);
+    let mut per_location: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, server) in context.machines().filter(|(machine, _)| machine.pool() == pool.name) {
+        *per_location.entry(server.location.as_str()).or_default() += 1;
+    }
+    let mut steps = Vec::new();
+    for slot in slots {
+        let machine = machine(context, pool, slot);
+        if left_behind(context, &machine) {
+            return (steps, Some(State::WaitingOn(Wait::FormerMachine(machine))));
+        }
+        let Some(placement) = choose(context, pool, &per_location) else {
+            return (steps, Some(State::Blocked(no_capacity(context, pool))));
+        };
+        let Some(step) = create(context, pool, machine, placement) else {
+            return (steps, None);
+        };
+        *per_location.entry(placement.location.as_str()).or_default() += 1;
+        steps.push(step);
+    }
+    (steps, None)
+}
+
+/// Whether the cluster still holds something under the name of a machine that has no server.
+fn left_behind(context: &Context<'_>, machine: &MachineName) -> bool {
+    let name = machine.to_string();
+    let member = context.observed.etcd.value().is_some_and(|etcd| etcd.members.iter().any(|m| m.hostname == name));
+    member || context.node_of(machine).is_some()
+}
+
+/// The placement for the next machine: the first that can be had; spread over locations, the emptiest of these first.
+fn choose<'p>(context: &Context<'_>, pool: &'p Pool, per_location: &BTreeMap<&str, usize>) -> Option<&'p Placement> {
+    let open = pool.placements.iter().filter(|placement| refusal(context, placement).is_none());
+    match pool.spread {
+        Spread::Location => {
+            open.min_by_key(|placement| per_location.get(placement.location.as_str()).copied().unwrap_or(0))
+        }
+        Spread::Host | Spread::None => {
+            let mut open = open;
+            open.next()
+        }
+    }
+}
+
+/// Why a placement cannot be had now, in words; `None` if it can.
+fn refusal(context: &Context<'_>, placement: &Placement) -> Option<String> {
+    let reason = match placement.closed {
+        Some(Closed::Retired) => "no longer sold".to_owned(),
+        Some(Closed::TooDear) => format!("{} is above maxMonthlyPrice", placement.monthly),
+        Some(Closed::NotOrderable) => "not orderable now".to_owned(),
+        None => {
+            let setback = context.observed.setbacks.iter().find(|setback| {
+                setback.until > context.now
+                    && matches!(&setback.kind, SetbackKind::PlacementUnavailable { server_type, location }
+                        if *server_type == placement.server_type && *location == placement.location)
+            })?;
+            format!("sold out, tried again at {:.0}", setback.until)
+        }
+    };
+    Some(format!("{} in {}: {reason}", placement.server_type, placement.location))
+}
+
+fn no_capacity(context: &Context<'_>, pool: &Pool) -> Block {
+    let tried = pool.placements.iter().filter_map(|placement| refusal(context, placement)).collect();
+    Block::NoCapacity { pool: pool.name.clone(), tried }
+}
+
+/// The step that makes the machine, if all that it needs exists.
+fn create(context: &Context<'_>, pool: &Pool, machine: MachineName, placement: &Placement) -> Option<Step> {
+    let placement_group = match pool.spread {
+        Spread::None => None,
+        Spread::Host | Spread::Location => Some(placement_groups::of(context, &machine)?.id),
+    };
+    Some(Step::CreateServer(NewServer {
+        labels: context.platform.identity.machine_labels(&machine),
+        server_type: placement.server_type.clone(),
+        location: placement.location.clone(),
+        image: image::of(context, placement.architecture)?.id,
+        network: network::ready(context)?.id,
+        firewall: firewall::of(context)?.id,
+        ssh_key: context.cloud.ssh_keys.first()?.id,
+        placement_group,
+        machine,
+    }))
+}
+
+/// Machines whose server or Talos is not up yet, and since when the oldest of them has been awaited.
+fn starting(context: &Context<'_>) -> Option<(Vec<MachineName>, Timestamp)> {
+    let servers: Vec<(&MachineName, &Server)> = context
+        .machines()
+        .filter(|(_, server)| server.status != ServerStatus::Running || server.private_ipv4.is_none())
+        .collect();
+    let since = servers.iter().filter_map(|(_, server)| server.created).min().unwrap_or(context.now);
+    let machines: Vec<MachineName> = servers.into_iter().map(|(machine, _)| machine.clone()).collect();
+    (!machines.is_empty()).then_some((machines, since))
+}

@@ -1,0 +1,155 @@
+//! The identity of a machine configuration, found from its inputs without rendering it.
+//!
+//! A plan for a thousand machines compares a thousand of these, so it must cost microseconds.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::labels::kubelet_may_set;
+use super::{MachineConfigInputs, MachineRole, Storage};
+use crate::secrets::short_hex;
+
+/// Counts what the renderer makes of equal inputs. It is part of the digest, so that a Helix which renders otherwise
+/// sees every machine as outdated; a test holds it against the rendered text.
+pub(super) const RENDERER_VERSION: u32 = 1;
+
+/// Names a machine configuration: equal inputs, bundle and renderer give equal digests. 32 hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct ConfigDigest(String);
+
+impl ConfigDigest {
+    /// The digest as text, as the node annotation `helix.dev/config` carries it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The digest of the configuration that these inputs and the bundle of that digest give.
+#[must_use]
+pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> ConfigDigest {
+    let mut canonical = Canonical(Sha256::new());
+    canonical.text("helix.dev/machine-config/v1");
+    canonical.number(u64::from(RENDERER_VERSION));
+    canonical.text(bundle_digest);
+    // Destructured, so that a new input cannot be forgotten here.
+    let MachineConfigInputs {
+        talos_version,
+        kubernetes_version,
+        role,
+        machine,
+        server_id,
+        cluster_name,
+        endpoint,
+        cert_sans,
+        node_subnet,
+        pod_cidr,
+        service_cidr,
+        schematic,
+        labels,
+        taints,
+        schedulable_control_planes,
+        storage,
+        patches,
+    } = inputs;
+    canonical.shown(talos_version);
+    canonical.shown(kubernetes_version);
+    canonical.number(match role {
+        MachineRole::ControlPlane => 0,
+        MachineRole::Worker => 1,
+    });
+    canonical.shown(machine);
+    canonical.number(*server_id);
+    canonical.text(cluster_name);
+    canonical.text(endpoint);
+    canonical.many(cert_sans, |c, san| c.text(san));
+    canonical.shown(node_subnet);
+    canonical.shown(pod_cidr);
+    canonical.shown(service_cidr);
+    canonical.text(schematic);
+    // What is not rendered makes no other configuration: labels that go through the API, and a worker's scheduling.
+    let at_birth: Vec<_> = labels.iter().filter(|(key, _)| kubelet_may_set(key)).collect();
+    canonical.many(at_birth, |c, (key, value)| {
+        c.text(key);
+        c.text(value);
+    });
+    canonical.many(taints, |c, taint| {
+        c.text(&taint.key);
+        c.text(&taint.value);
+        c.text(&taint.effect);
+    });
+    canonical.number(u64::from(*role == MachineRole::ControlPlane && *schedulable_control_planes));
+    let (kind, bytes) = match storage {
+        None => (0, 0),
+        Some(Storage::SystemDisk(bytes)) => (1, *bytes),
+        Some(Storage::Volume(bytes)) => (2, *bytes),
+    };
+    canonical.number(kind);
+    canonical.number(bytes);
+    canonical.many(patches, Canonical::value);
+    ConfigDigest(short_hex(&canonical.0.finalize()))
+}
+
+/// Feeds values into a hash so that no two different sequences of values feed the same bytes.
+struct Canonical(Sha256);
+
+impl Canonical {
+    fn number(&mut self, number: u64) {
+        self.0.update(number.to_be_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.update(text.as_bytes());
+    }
+
+    fn shown(&mut self, value: &dyn fmt::Display) {
+        self.text(&value.to_string());
+    }
+
+    fn many<T>(&mut self, items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>, feed: fn(&mut Self, T)) {
+        let items = items.into_iter();
+        self.number(items.len() as u64);
+        for item in items {
+            feed(self, item);
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.number(0),
+            Value::Bool(flag) => self.number(1 + u64::from(*flag)),
+            Value::Number(number) => {
+                self.number(3);
+                self.shown(number);
+            }
+            Value::String(text) => {
+                self.number(4);
+                self.text(text);
+            }
+            Value::Array(items) => {
+                self.number(5);
+                self.many(items, Self::value);
+            }
+            Value::Object(map) => {
+                self.number(6);
+                // Sorted here, whatever order the map keeps: key order says nothing in a patch.
+                let mut entries: Vec<_> = map.iter().collect();
+                entries.sort_unstable_by_key(|(key, _)| *key);
+                self.many(entries, |c, (key, value)| {
+                    c.text(key);
+                    c.value(value);
+                });
+            }
+        }
+    }
+}

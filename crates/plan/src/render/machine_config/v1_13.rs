@@ -1,0 +1,163 @@
+//! The document style of Talos 1.13: one `v1alpha1` document for machine and cluster, and small ones for the rest.
+//!
+//! Fields are those that Talos' own generator sets for 1.13, plus what Hetzner and Cilium need; [`documents`] has the
+//! shapes. Nothing is decided here that the inputs do not say.
+
+mod api_server;
+mod documents;
+mod volumes;
+
+use std::collections::BTreeMap;
+
+use api_server::{AdmissionPlugin, ApiServer, AuditPolicy};
+use documents::{
+    CaPair, Cluster, ClusterNetwork, Component, ControlPlaneEndpoint, Discovery, Document, Enabled, Encoded, Etcd,
+    ExtraMount, Features, HostnameConfig, Install, Kernel, KeyOnly, Kubelet, KubeletConfiguration, Machine, Named,
+    NodeIp, Proxy, V1Alpha1,
+};
+use serde::Serialize;
+use volumes::volumes;
+
+use super::labels::kubelet_may_set;
+use super::patch::apply_patches;
+use super::{CONFIG_ANNOTATION, MachineConfigInputs, MachineRole, RenderError, STORAGE_MOUNT, config_digest};
+use crate::secrets::{Secret, SecretBundle};
+
+/// Keeps the cloud controller manager from sending outside traffic to a machine.
+const NO_EXTERNAL_LOAD_BALANCER: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+pub(super) fn render(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Result<Secret, RenderError> {
+    let digest = config_digest(inputs, &bundle.digest());
+    let mut documents = vec![
+        Document::Main(Box::new(V1Alpha1 {
+            version: "v1alpha1",
+            machine: machine(inputs, bundle, digest.as_str()),
+            cluster: cluster(inputs, bundle),
+        })),
+        Document::Hostname(HostnameConfig::fixed(inputs.machine.to_string())),
+    ];
+    documents.extend(volumes(inputs.storage));
+
+    let unwritable = || RenderError::Unwritable { machine: inputs.machine.clone() };
+    if inputs.patches.is_empty() {
+        return write(&documents).ok_or_else(unwritable);
+    }
+    let mut values = Vec::with_capacity(documents.len());
+    for document in &documents {
+        values.push(serde_json::to_value(document).map_err(|_| unwritable())?);
+    }
+    apply_patches(inputs.role, &mut values, &inputs.patches)?;
+    write(&values).ok_or_else(unwritable)
+}
+
+/// All documents as one YAML text.
+fn write(documents: &[impl Serialize]) -> Option<Secret> {
+    let mut text = String::with_capacity(16 * 1024);
+    for (index, document) in documents.iter().enumerate() {
+        if index > 0 {
+            text.push_str("---\n");
+        }
+        let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+        serde_saphyr::to_fmt_writer_with_options(&mut text, document, options).ok()?;
+    }
+    Some(Secret::new(text))
+}
+
+fn machine<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, digest: &'a str) -> Machine<'a> {
+    let control_plane = inputs.role == MachineRole::ControlPlane;
+    let mut labels: BTreeMap<&str, &str> = inputs
+        .labels
+        .iter()
+        .filter(|(key, _)| kubelet_may_set(key))
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    // As Talos' generator does, but not where control planes are all there is: then nothing could take traffic.
+    if control_plane && !inputs.schedulable_control_planes {
+        labels.insert(NO_EXTERNAL_LOAD_BALANCER, "");
+    }
+    Machine {
+        kind: if control_plane { "controlplane" } else { "worker" },
+        token: bundle.trustd_token.expose(),
+        ca: if control_plane { CaPair::full(&bundle.os_ca) } else { CaPair::certificate_only(&bundle.os_ca) },
+        cert_sans: &inputs.cert_sans,
+        kubelet: kubelet(inputs),
+        install: Install {
+            image: format!("factory.talos.dev/hcloud-installer/{}:v{}", inputs.schematic, inputs.talos_version),
+            wipe: false,
+            grub_use_uki_cmdline: true,
+        },
+        features: Features::for_cilium(),
+        // Longhorn reaches its volumes by iSCSI.
+        kernel: inputs.storage.map(|_| Kernel { modules: [Named { name: "iscsi_tcp" }] }),
+        node_labels: labels,
+        node_annotations: BTreeMap::from([(CONFIG_ANNOTATION, digest)]),
+    }
+}
+
+fn kubelet(inputs: &MachineConfigInputs) -> Kubelet<'_> {
+    Kubelet {
+        image: format!("ghcr.io/siderolabs/kubelet:v{}", inputs.kubernetes_version),
+        extra_mounts: inputs.storage.map(|_| [ExtraMount::shared(STORAGE_MOUNT)]),
+        extra_config: KubeletConfiguration {
+            // Talos does not set it, and the cloud controller manager comes too late for what goes by it.
+            provider_id: format!("hcloud://{}", inputs.server_id),
+            // At birth, because NodeRestriction lets a kubelet set taints only when it registers.
+            register_with_taints: &inputs.taints,
+        },
+        default_runtime_seccomp_profile_enabled: true,
+        node_ip: NodeIp { valid_subnets: [inputs.node_subnet] },
+        disable_manifests_directory: true,
+    }
+}
+
+fn cluster<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle) -> Cluster<'a> {
+    let mut cluster = Cluster {
+        id: bundle.cluster_id.expose(),
+        secret: bundle.cluster_secret.expose(),
+        control_plane: ControlPlaneEndpoint { endpoint: &inputs.endpoint },
+        cluster_name: &inputs.cluster_name,
+        network: ClusterNetwork {
+            cni: Named { name: "none" },
+            dns_domain: "cluster.local",
+            pod_subnets: [inputs.pod_cidr],
+            service_subnets: [inputs.service_cidr],
+        },
+        token: bundle.bootstrap_token.expose(),
+        ca: CaPair::certificate_only(&bundle.kubernetes_ca),
+        proxy: Proxy { disabled: true, image: None },
+        discovery: Discovery::by_service(),
+        external_cloud_provider: Enabled { enabled: true },
+        secretbox_encryption_secret: None,
+        aggregator_ca: None,
+        service_account: None,
+        api_server: None,
+        controller_manager: None,
+        scheduler: None,
+        etcd: None,
+        allow_scheduling_on_control_planes: None,
+    };
+    if inputs.role == MachineRole::ControlPlane {
+        add_control_plane(&mut cluster, inputs, bundle);
+    }
+    cluster
+}
+
+/// What only a control plane may know and run.
+fn add_control_plane<'a>(cluster: &mut Cluster<'a>, inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle) {
+    let image = |component: &str| format!("registry.k8s.io/{component}:v{}", inputs.kubernetes_version);
+    cluster.ca = CaPair::full(&bundle.kubernetes_ca);
+    cluster.proxy.image = Some(image("kube-proxy"));
+    cluster.secretbox_encryption_secret = Some(bundle.secretbox_encryption_secret.expose());
+    cluster.aggregator_ca = Some(CaPair::full(&bundle.aggregator_ca));
+    cluster.service_account = Some(KeyOnly { key: Encoded::of(bundle.service_account_key.expose()) });
+    cluster.api_server = Some(ApiServer {
+        image: image("kube-apiserver"),
+        cert_sans: &inputs.cert_sans,
+        admission_control: [AdmissionPlugin::pod_security()],
+        audit_policy: AuditPolicy::metadata(),
+    });
+    cluster.controller_manager = Some(Component { image: image("kube-controller-manager") });
+    cluster.scheduler = Some(Component { image: image("kube-scheduler") });
+    cluster.etcd = Some(Etcd { ca: CaPair::full(&bundle.etcd_ca), advertised_subnets: [inputs.node_subnet] });
+    cluster.allow_scheduling_on_control_planes = inputs.schedulable_control_planes.then_some(true);
+}

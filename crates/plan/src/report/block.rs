@@ -1,0 +1,186 @@
+//! What needs somebody: each block names the object, the reason and the remedy.
+
+use std::fmt;
+
+use helix_crds::PhaseName;
+
+use crate::catalogue::Architecture;
+use crate::names::MachineName;
+
+/// Something that goes on only when somebody acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// Helix cannot do this yet.
+    NotImplemented {
+        /// What, in words.
+        what: String,
+        /// What to do instead.
+        remedy: String,
+    },
+    /// No snapshot boots what is asked for.
+    ImageMissing {
+        /// As in `v1.13.9`.
+        talos_version: String,
+        /// First 32 hex digits of the schematic's id.
+        schematic: String,
+        /// For which architecture.
+        architecture: Architecture,
+    },
+    /// Somebody else's resource has our name.
+    ForeignResource {
+        /// Kind, in words.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Servers exist, but the bundle with which they were made is not in the store.
+    BundleLost {
+        /// How many servers there are.
+        servers: usize,
+    },
+    /// Etcd runs, but the record that it was bootstrapped is not in the store.
+    BootstrapRecordLost {
+        /// Where it runs.
+        machine: MachineName,
+    },
+    /// The server on which etcd was bootstrapped is gone, and no other member exists.
+    EtcdLost {
+        /// The machine it was bootstrapped on.
+        machine: MachineName,
+        /// Its server's id.
+        server: u64,
+    },
+    /// So many members are lost that etcd cannot decide anything.
+    QuorumLost {
+        /// Voters that answer.
+        healthy: usize,
+        /// All voters.
+        voters: usize,
+    },
+    /// No placement of a pool can be had.
+    NoCapacity {
+        /// The pool.
+        pool: String,
+        /// What was tried, as in `cx33 in fsn1`.
+        tried: Vec<String>,
+    },
+    /// A limit of the project.
+    LimitExceeded {
+        /// What was tried.
+        target: String,
+        /// Hetzner's words.
+        message: String,
+    },
+    /// The token does not suffice.
+    NotPermitted {
+        /// What was tried.
+        target: String,
+        /// Hetzner's words.
+        message: String,
+    },
+    /// Two servers claim to be one machine.
+    DuplicateMachine {
+        /// The machine.
+        machine: MachineName,
+        /// Their ids.
+        servers: Vec<u64>,
+    },
+    /// A plan did not pass its checks.
+    PlanRejected {
+        /// What the checks found.
+        violations: Vec<String>,
+    },
+    /// A phase that is not built yet.
+    PhaseNotImplemented(PhaseName),
+}
+
+impl Block {
+    /// A stable word for conditions and metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotImplemented { .. } | Self::PhaseNotImplemented(_) => "NotImplemented",
+            Self::ImageMissing { .. } => "ImageMissing",
+            Self::ForeignResource { .. } => "ForeignResource",
+            Self::BundleLost { .. } => "SecretBundleLost",
+            Self::BootstrapRecordLost { .. } => "BootstrapRecordLost",
+            Self::EtcdLost { .. } => "EtcdLost",
+            Self::QuorumLost { .. } => "QuorumLost",
+            Self::NoCapacity { .. } => "NoCapacity",
+            Self::LimitExceeded { .. } => "LimitExceeded",
+            Self::NotPermitted { .. } => "NotPermitted",
+            Self::DuplicateMachine { .. } => "DuplicateMachine",
+            Self::PlanRejected { .. } => "PlanRejected",
+        }
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotImplemented { what, remedy } => write!(f, "{what} is not implemented yet. {remedy}"),
+            Self::PhaseNotImplemented(phase) => write!(
+                f,
+                "phase {phase} is not implemented yet. Set spec.untilPhase to an earlier phase to have a platform \
+                 that is Ready"
+            ),
+            Self::ImageMissing { talos_version, schematic, architecture } => write!(
+                f,
+                "the project has no available {architecture} snapshot with the labels \
+                 helix.dev/talos-version={talos_version} and helix.dev/schematic={schematic}. Upload Talos' hcloud \
+                 image of that version and schematic as a snapshot, and give it these labels"
+            ),
+            Self::ForeignResource { kind, name } => write!(
+                f,
+                "a {kind} named `{name}` exists and does not belong to this platform. Delete or rename it, or give \
+                 the platform another name; Helix never takes over what it does not own"
+            ),
+            Self::BundleLost { servers } => write!(
+                f,
+                "{servers} servers exist, but the secret bundle with which they were made is not in the store. Bring \
+                 it back with `helix secrets import` from an earlier export; a new one would lock everybody out"
+            ),
+            Self::BootstrapRecordLost { machine } => write!(
+                f,
+                "etcd runs on {machine}, but the store has no record of its bootstrap. Bring the store back with \
+                 `helix secrets import`; etcd is never bootstrapped twice"
+            ),
+            Self::EtcdLost { machine, server } => write!(
+                f,
+                "etcd was bootstrapped on {machine} (server {server}), which is gone, and no other member is left. \
+                 Restore a snapshot, or delete the platform and make it anew; etcd is never bootstrapped twice"
+            ),
+            Self::QuorumLost { healthy, voters } => write!(
+                f,
+                "etcd has lost its quorum: {healthy} of {voters} voters answer. Bring a control plane's server back \
+                 up, or restore a snapshot; nothing is removed meanwhile"
+            ),
+            Self::NoCapacity { pool, tried } => write!(
+                f,
+                "no placement of pool `{pool}` can be had now ({}). Add another server type or location to its \
+                 placements; the ones named are tried again later",
+                tried.join(", ")
+            ),
+            Self::LimitExceeded { target, message } => write!(
+                f,
+                "{target}: a limit of the project stands in the way ({message}). Ask Hetzner to raise it, or ask \
+                 for less"
+            ),
+            Self::NotPermitted { target, message } => write!(
+                f,
+                "{target}: the token does not suffice ({message}). Put an API token with read and write permission \
+                 into the token Secret"
+            ),
+            Self::DuplicateMachine { machine, servers } => write!(
+                f,
+                "servers {servers:?} both carry the label helix.dev/machine={machine}. Delete the one that is not \
+                 wanted; Helix touches neither until then"
+            ),
+            Self::PlanRejected { violations } => write!(
+                f,
+                "the plan was not carried out, for its checks found: {}. This is a fault in Helix; please report it",
+                violations.join("; ")
+            ),
+        }
+    }
+}

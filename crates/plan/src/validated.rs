@@ -1,0 +1,296 @@
+//! The only way from a resource that somebody wrote to a specification that may be acted on.
+//!
+//! What the API server's rules can judge is judged there already; a file on a laptop has not met them, so nothing is
+//! taken for granted here. All rejections are found at once, and each says what to write instead.
+
+mod network;
+mod pools;
+mod quantity;
+mod rejection;
+mod versions;
+
+use helix_crds::{
+    DiskEncryption, EndpointType, HelixPlatform, HelixPlatformSpec, Management, PhaseName, ProviderSpec, WorkerPool,
+};
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use semver::Version;
+
+pub use helix_crds::Spread;
+pub use rejection::{Rejection, Rejections};
+
+use crate::catalogue::{Architecture, Catalogue, EurMonthly, Source};
+use crate::names::PlatformIdentity;
+use crate::observed::NodeTaint;
+use crate::render::machine_config::Storage;
+
+/// The private network as it is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The whole range.
+    pub cidr: Ipv4Net,
+    /// The subnet in which machines have their addresses.
+    pub subnet: Ipv4Net,
+    /// Hetzner's network zone.
+    pub zone: String,
+    /// Addresses of pods.
+    pub pods: Ipv4Net,
+    /// Addresses of services.
+    pub services: Ipv4Net,
+}
+
+/// How the Kubernetes API is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// By a load balancer of Hetzner's.
+    LoadBalancer {
+        /// Whether the world may reach it.
+        public: bool,
+    },
+    /// By a name that the user sees to.
+    Dns {
+        /// The name.
+        host: String,
+    },
+}
+
+/// Versions of a pair that fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// Talos.
+    pub talos: Version,
+    /// Kubernetes.
+    pub kubernetes: Version,
+}
+
+/// A server type in a location where machines may be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// Hetzner's name of the type.
+    pub server_type: String,
+    /// Hetzner's name of the location.
+    pub location: String,
+    /// The type's architecture.
+    pub architecture: Architecture,
+    /// What a machine costs per month there, its address included.
+    pub monthly: EurMonthly,
+    /// Why no further machine may be made there, if so; machines that exist go on.
+    pub closed: Option<Closed>,
+}
+
+/// Why no further machine is made in a placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// Hetzner no longer sells the type there.
+    Retired,
+    /// It costs more than the pool's `maxMonthlyPrice`.
+    TooDear,
+    /// Hetzner says that it cannot be ordered now.
+    NotOrderable,
+}
+
+/// Machines of one kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Its name; `cp` is the control planes'.
+    pub name: String,
+    /// How many machines.
+    pub replicas: u32,
+    /// Where they may be made, in order of preference; at least one.
+    pub placements: Vec<Placement>,
+    /// How they are kept apart.
+    pub spread: Spread,
+    /// Labels of the nodes.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// Taints of the nodes.
+    pub taints: Vec<NodeTaint>,
+    /// Where they keep replicated data.
+    pub storage: Option<Storage>,
+    /// The user's patches of their configurations.
+    pub patches: Vec<serde_json::Value>,
+}
+
+/// A specification that may be acted on.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ValidatedPlatform {
+    /// Which platform this is.
+    pub identity: PlatformIdentity,
+    /// `metadata.generation`; 0 for a file.
+    pub generation: i64,
+    /// The last phase that is asked for.
+    pub until: PhaseName,
+    /// What runs on the machines.
+    pub versions: Versions,
+    /// The private network.
+    pub network: Network,
+    /// How the API is reached.
+    pub endpoint: Endpoint,
+    /// Who may reach the admin ports, as CIDRs, sorted.
+    pub api_allowlist: Vec<String>,
+    /// Image factory schematic, 64 hex digits.
+    pub schematic: String,
+    /// The control planes.
+    pub control_plane: Pool,
+    /// The worker pools.
+    pub workers: Vec<Pool>,
+    /// Where prices come from.
+    pub prices: Source,
+}
+
+impl ValidatedPlatform {
+    /// Judges a resource. `catalogue` says what can be bought, `now` whether an announced retirement has come.
+    ///
+    /// # Errors
+    /// [`Rejections`]: every field that cannot be acted on, with the reason and what to write instead.
+    pub fn new(platform: &HelixPlatform, catalogue: &Catalogue, now: Timestamp) -> Result<Self, Rejections> {
+        let spec = &platform.spec;
+        let ProviderSpec::Hetzner(hetzner) = &spec.provider;
+        let mut rejections = Rejections::default();
+        let identity = identity(platform, &mut rejections);
+        let versions = versions::validate(&spec.versions, &mut rejections);
+        let control_plane = pools::control_plane(spec, catalogue, now, &mut rejections);
+        let workers = pools::workers(spec, catalogue, now, &mut rejections);
+        let machines = control_plane.replicas + workers.iter().map(|pool| pool.replicas).sum::<u32>();
+        let network = network::validate(&hetzner.network, machines, &mut rejections);
+        let endpoint = endpoint(spec, &mut rejections);
+        let api_allowlist = network::allowlist(&hetzner.api_allowlist, &mut rejections);
+        network::locations_in_zone(spec, catalogue, &hetzner.network.zone, &mut rejections);
+        network::attachments(machines, &endpoint, &mut rejections);
+        pools::placement_groups(&control_plane, &workers, &mut rejections);
+        not_built(spec, &mut rejections);
+        schematic(&hetzner.image.schematic, &mut rejections);
+        let (Some(versions), Some(network), Some(endpoint)) = (versions, network, endpoint) else {
+            return Err(rejections);
+        };
+        pools::check_all_patches(&control_plane, &workers, &versions.talos, &mut rejections);
+        rejections.into_result(Self {
+            identity,
+            generation: platform.metadata.generation.unwrap_or_default(),
+            until: spec.until_phase,
+            versions,
+            network,
+            endpoint,
+            api_allowlist,
+            schematic: hetzner.image.schematic.clone(),
+            control_plane,
+            workers,
+            prices: catalogue.source,
+        })
+    }
+
+    /// All pools, the control planes first.
+    pub fn pools(&self) -> impl Iterator<Item = &Pool> {
+        std::iter::once(&self.control_plane).chain(&self.workers)
+    }
+
+    /// The pool of that name.
+    #[must_use]
+    pub fn pool(&self, name: &str) -> Option<&Pool> {
+        self.pools().find(|pool| pool.name == name)
+    }
+
+    /// How many machines are wanted.
+    #[must_use]
+    pub fn machines(&self) -> u32 {
+        self.pools().map(|pool| pool.replicas).sum()
+    }
+
+    /// What images carry as label `helix.dev/schematic`: label values are too short for the whole id.
+    #[must_use]
+    pub fn schematic_label(&self) -> &str {
+        const DIGITS: usize = 32;
+        self.schematic.get(..DIGITS).unwrap_or(&self.schematic)
+    }
+
+    /// Whether workloads run on control planes: where there are no workers.
+    #[must_use]
+    pub fn schedulable_control_planes(&self) -> bool {
+        self.workers.iter().all(|pool| pool.replicas == 0)
+    }
+}
+
+/// Who the resource is, for a teardown: needs no valid specification.
+#[must_use]
+pub fn identity_of(platform: &HelixPlatform) -> PlatformIdentity {
+    identity(platform, &mut Rejections::default())
+}
+
+fn identity(platform: &HelixPlatform, rejections: &mut Rejections) -> PlatformIdentity {
+    const LONGEST: usize = 40;
+    let name = platform.metadata.name.clone().unwrap_or_default();
+    if name.is_empty() || name.len() > LONGEST || !is_dns_label(&name) {
+        rejections.add(
+            "metadata.name",
+            format!("`{name}` cannot begin the name of a server"),
+            "write at most 40 lower-case letters, digits and dashes, beginning and ending with a letter or digit",
+        );
+    }
+    PlatformIdentity {
+        namespace: platform.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+        uid: platform.metadata.uid.clone().unwrap_or_default(),
+        name,
+    }
+}
+
+fn is_dns_label(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+fn endpoint(spec: &HelixPlatformSpec, rejections: &mut Rejections) -> Option<Endpoint> {
+    match (spec.endpoint.kind, &spec.endpoint.host) {
+        (EndpointType::LoadBalancer, _) => Some(Endpoint::LoadBalancer { public: spec.endpoint.public }),
+        (EndpointType::Dns, Some(host)) => Some(Endpoint::Dns { host: host.clone() }),
+        (EndpointType::Dns, None) => {
+            rejections.add(
+                "spec.endpoint.host",
+                "is missing for type Dns",
+                "write the name under which the API is reached",
+            );
+            None
+        }
+        (EndpointType::PrivateVip, _) => {
+            rejections.not_implemented("spec.endpoint.type", "PrivateVip", "write LoadBalancer or Dns");
+            None
+        }
+    }
+}
+
+fn schematic(schematic: &str, rejections: &mut Rejections) {
+    const DIGITS: usize = 64;
+    if schematic.len() != DIGITS || !schematic.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        rejections.add(
+            "spec.provider.hetzner.image.schematic",
+            format!("`{schematic}` is no schematic id"),
+            "write the 64 hex digits that the image factory returned",
+        );
+    }
+}
+
+/// What the resource can say but this Helix cannot do; refused rather than passed over in silence.
+fn not_built(spec: &HelixPlatformSpec, rejections: &mut Rejections) {
+    if spec.management == Management::SelfManaged {
+        rejections.not_implemented("spec.management", "Self", "write External");
+    }
+    if spec.encryption.disk != DiskEncryption::None {
+        rejections.not_implemented("spec.encryption.disk", "disk encryption", "write None");
+    }
+    if !spec.adopt.is_empty() {
+        rejections.not_implemented("spec.adopt", "adoption", "leave it out and let Helix make the machines");
+    }
+    for (index, pool) in spec.worker_pools.iter().enumerate() {
+        let WorkerPool { autoscale, storage, .. } = pool;
+        if autoscale.is_some() {
+            let field = format!("spec.workerPools[{index}].autoscale");
+            rejections.not_implemented(field, "autoscaling", "write replicas");
+        }
+        if storage.as_ref().is_some_and(|storage| storage.volume.is_some()) {
+            let field = format!("spec.workerPools[{index}].storage.volume");
+            rejections.not_implemented(field, "storage on volumes", "write systemDisk");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Taking things away from a world the way they get lost outside: what refers to them follows.
+
+use helix_plan::names::MachineName;
+use helix_plan::observed::{Fact, Missing, Observed, ServerStatus};
+use helix_plan::quorum::Quorum;
+use serde::Deserialize;
+
+/// Something that can get lost.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Loss {
+    Images,
+    Bundle,
+    BootstrapRecord,
+    Kubeconfig,
+    Talosconfig,
+    Network,
+    Subnet,
+    Firewall,
+    FirewallRules,
+    SshKey,
+    PlacementGroup(String),
+    LoadBalancer,
+    LoadBalancerService,
+    Server(String),
+    Node(String),
+    /// Powered off, not lost for good.
+    Power(String),
+}
+
+/// Lets all losses befall a world, and takes from the facts what nobody could tell any more.
+pub(crate) fn befall<'a>(losses: impl IntoIterator<Item = &'a Loss>, world: &mut Observed) {
+    losses.into_iter().for_each(|loss| loss.befall(world));
+    let recorded = world.store.value().is_some_and(|store| store.bootstrap.is_some());
+    let serves = |hostname: &str| {
+        let machine = MachineName::parse(hostname).expect("a machine's name");
+        world.talos_of(&machine).is_some_and(|talos| talos.serves("etcd"))
+    };
+    let decides = world.etcd.value().is_none_or(|etcd| Quorum::new(etcd, serves).holds());
+    if recorded && decides {
+        return;
+    }
+    // Without a record nobody asks; without a quorum nobody answers.
+    let unreachable = |who: &str| Missing::Unreachable { who: who.to_owned(), why: "timed out".to_owned() };
+    let missing = |who: &str| if recorded { unreachable(who) } else { Missing::NotThereYet };
+    world.etcd = Fact::Missing(missing("etcd"));
+    world.kubernetes = Fact::Missing(missing("the Kubernetes API"));
+}
+
+impl Loss {
+    fn befall(&self, world: &mut Observed) {
+        let cloud = world.cloud.value_mut().expect("Hetzner is known");
+        let store = world.store.value_mut().expect("the store is known");
+        match self {
+            Self::Images => cloud.images.clear(),
+            Self::Bundle => store.bundle = None,
+            Self::BootstrapRecord => store.bootstrap = None,
+            Self::Kubeconfig => store.kubeconfig = None,
+            Self::Talosconfig => store.talosconfig = None,
+            Self::Network => {
+                cloud.networks.clear();
+                for server in &mut cloud.servers {
+                    server.networks.clear();
+                    server.private_ipv4 = None;
+                }
+                for balancer in &mut cloud.load_balancers {
+                    balancer.attached = false;
+                    balancer.private_ipv4 = None;
+                }
+            }
+            Self::Subnet => cloud.networks.iter_mut().for_each(|network| network.subnets.clear()),
+            Self::Firewall => {
+                cloud.firewalls.clear();
+                cloud.servers.iter_mut().for_each(|server| server.firewalls.clear());
+            }
+            Self::FirewallRules => cloud.firewalls.iter_mut().for_each(|firewall| firewall.rules.clear()),
+            Self::SshKey => cloud.ssh_keys.clear(),
+            Self::PlacementGroup(name) => {
+                cloud.placement_groups.retain(|group| group.name != *name);
+            }
+            Self::LoadBalancer => {
+                cloud.load_balancers.clear();
+                lose_front(world);
+            }
+            Self::LoadBalancerService => {
+                cloud.load_balancers.iter_mut().for_each(|balancer| balancer.services.clear());
+                lose_front(world);
+            }
+            Self::Server(name) => lose_server(world, name),
+            Self::Power(name) => {
+                cloud.servers.iter_mut().filter(|it| it.name == *name).for_each(|it| it.status = ServerStatus::Off);
+                fall_silent(world, name);
+            }
+            Self::Node(name) => {
+                if let Some(kubernetes) = world.kubernetes.value_mut() {
+                    kubernetes.nodes.retain(|node| node.name != *name);
+                }
+            }
+        }
+    }
+}
+
+fn lose_front(world: &mut Observed) {
+    if let Some(kubernetes) = world.kubernetes.value_mut() {
+        kubernetes.through_endpoint = false;
+    }
+}
+
+fn fall_silent(world: &mut Observed, name: &str) {
+    let why = Missing::Unreachable { who: format!("machine {name}"), why: "no route to host".to_owned() };
+    if let Ok(machine) = MachineName::parse(name)
+        && let Some(fact) = world.talos.get_mut(&machine)
+    {
+        *fact = Fact::Missing(why);
+    }
+}
+
+/// Its etcd member and its node stay behind, as they do outside.
+fn lose_server(world: &mut Observed, name: &str) {
+    let cloud = world.cloud.value_mut().expect("Hetzner is known");
+    let Some(gone) = cloud.servers.iter().find(|server| server.name == name).map(|server| server.id) else { return };
+    cloud.servers.retain(|server| server.id != gone);
+    cloud.placement_groups.iter_mut().for_each(|group| group.servers.retain(|server| *server != gone));
+    cloud.load_balancers.iter_mut().for_each(|balancer| balancer.targets.retain(|target| target.server != gone));
+    if let Ok(machine) = MachineName::parse(name) {
+        world.talos.remove(&machine);
+    }
+}

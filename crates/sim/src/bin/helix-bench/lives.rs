@@ -1,0 +1,113 @@
+//! Figures of whole lives on the in-process world: time against the critical path, and calls of Hetzner's API.
+
+use std::time::Duration;
+
+use helix_crds::HelixPlatform;
+use helix_sim::inprocess::Universe;
+use helix_sim::inprocess::life::Life;
+use helix_sim::world::latencies::Span;
+use helix_sim::world::machine::GuestLatencies;
+use helix_sim::world::{Latencies, WorldConfig};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::figure::Figure;
+
+/// The platform that is made; the number of workers is filled in.
+const PLATFORM: &str = include_str!("../../../../../manifests/examples/sandbox.yaml");
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// A platform of three control planes and so many workers.
+pub(crate) fn platform(workers: u32) -> Result<HelixPlatform, String> {
+    let mut platform: HelixPlatform = serde_saphyr::from_str(PLATFORM).map_err(|error| error.to_string())?;
+    platform.metadata.uid = Some("00000000-0000-4000-8000-000000000001".to_owned());
+    platform.metadata.generation = Some(1);
+    for pool in &mut platform.spec.worker_pools {
+        pool.replicas = Some(workers);
+    }
+    Ok(platform)
+}
+
+/// The longest of each latency, every time, so that the critical path can be told beforehand.
+fn fixed() -> Latencies {
+    let fix = |span: Span| Span { from: span.to, to: span.to };
+    let seen = Latencies::default();
+    let guest = GuestLatencies {
+        boot: fix(seen.guest.boot),
+        configure: fix(seen.guest.configure),
+        container_runtime: fix(seen.guest.container_runtime),
+        kubelet: fix(seen.guest.kubelet),
+        etcd_start: fix(seen.guest.etcd_start),
+        etcd_promote: fix(seen.guest.etcd_promote),
+        static_pods: fix(seen.guest.static_pods),
+        register_node: fix(seen.guest.register_node),
+        ..seen.guest
+    };
+    Latencies {
+        create_server: fix(seen.create_server),
+        start_server: fix(seen.start_server),
+        load_balancer_change: fix(seen.load_balancer_change),
+        guest,
+        ..seen
+    }
+}
+
+/// What nobody could be faster than: the load balancer's address is in every configuration, the first control plane
+/// founds etcd, the others join one after the other, and nodes need an API server.
+fn critical_path(latencies: &Latencies) -> Duration {
+    let guest = &latencies.guest;
+    let founded = latencies.load_balancer_change.to
+        + latencies.create_server.to
+        + latencies.start_server.to
+        + guest.boot.to
+        + guest.configure.to
+        + guest.container_runtime.to
+        + guest.etcd_start.to;
+    let joined = founded + 2 * (guest.etcd_start.to + guest.etcd_promote.to);
+    let registered = founded + guest.static_pods.to + guest.register_node.to;
+    joined.max(registered)
+}
+
+/// A platform that has just become Ready.
+fn made(workers: u32) -> Result<Life, String> {
+    let config = WorldConfig { seed: 1, latencies: fixed(), ..WorldConfig::default() };
+    let mut life = Life::new(Universe::new(config, Timestamp::UNIX_EPOCH), platform(workers)?);
+    life.until_ready(DAY).map_err(|ended| ended.to_string())?;
+    Ok(life)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+pub(crate) fn overhead() -> Result<Vec<Figure>, String> {
+    let path = critical_path(&fixed()).as_secs_f64();
+    [2, 96]
+        .into_iter()
+        .map(|workers| {
+            let ratio = made(workers)?.passed().as_secs_f64() / path;
+            Ok(Figure::new(format!("engine-overhead-3+{workers}"), ratio, "x critical path", 1.10))
+        })
+        .collect()
+}
+
+pub(crate) fn calls_per_server() -> Result<Vec<Figure>, String> {
+    let (few, many) = (made(2)?.universe().counts().hetzner, made(96)?.universe().counts().hetzner);
+    let per_server = (number(many) - number(few)) / 94.0;
+    Ok(vec![Figure::new("hetzner-calls-per-further-server", per_server, "calls", 1.2)])
+}
+
+/// The calls of an hour in which nothing happens, by the number of sweeps in it.
+pub(crate) fn steady_sweep() -> Result<Vec<Figure>, String> {
+    const SWEEPS: f64 = 6.0;
+    let mut life = made(96)?;
+    let before = life.universe().counts().hetzner;
+    let until = life.passed() + SignedDuration::from_hours(1);
+    let waited = life.until(SignedDuration::from_hours(1), |_, _| false);
+    if life.passed() < until - SignedDuration::from_mins(2) {
+        return Err(format!("the hour ended early: {waited:?}"));
+    }
+    let calls = number(life.universe().counts().hetzner - before) / SWEEPS;
+    Ok(vec![Figure::new("hetzner-calls-of-a-steady-sweep-99", calls, "calls", 12.0)])
+}

@@ -1,0 +1,198 @@
+//! One platform's life on a simulated universe: the engine turned over and over, with time passing in between.
+//!
+//! After every turn the invariants that can be seen on the world are asserted; a breach ends the life with the reason.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use helix_crds::{HelixPlatform, PhaseState};
+use helix_engine::Memory;
+use helix_engine::turn::{Event, Seams, Turn, turn};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::Universe;
+
+/// Why a life ended before it came to what was waited for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// Something happened that never may.
+    #[error("invariant {invariant} is broken: {found}")]
+    Broken {
+        /// Its number.
+        invariant: u8,
+        /// What was found.
+        found: String,
+    },
+    /// What was waited for did not come in time.
+    #[error("not there after {turns} turns and {passed}: {waiting}")]
+    Stuck {
+        /// Turns made.
+        turns: u64,
+        /// Simulated time.
+        passed: SignedDuration,
+        /// What the platform said that it waits for.
+        waiting: String,
+    },
+}
+
+/// A platform and the engine process that keeps it.
+pub struct Life {
+    universe: Universe,
+    seams: Seams,
+    memory: Memory,
+    platform: HelixPlatform,
+    began: Timestamp,
+    turns: u64,
+    /// Every event, in order.
+    pub events: Vec<Event>,
+    /// How often the engine was killed.
+    pub kills: u64,
+}
+
+/// The longest that time may stand between two turns.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+
+/// More turns than any life needs.
+const MOST_TURNS: u64 = 20_000;
+
+impl Life {
+    /// A platform whose engine has just been started.
+    #[must_use]
+    pub fn new(universe: Universe, platform: HelixPlatform) -> Self {
+        let seams = universe.seams();
+        let began = seams.clock.now();
+        Self { universe, seams, memory: Memory::default(), platform, began, turns: 0, events: Vec::new(), kills: 0 }
+    }
+
+    /// The platform with its last status.
+    #[must_use]
+    pub fn platform(&self) -> &HelixPlatform {
+        &self.platform
+    }
+
+    /// The universe it lives in.
+    #[must_use]
+    pub fn universe(&self) -> &Universe {
+        &self.universe
+    }
+
+    /// Simulated time since the beginning.
+    #[must_use]
+    pub fn passed(&self) -> SignedDuration {
+        self.seams.clock.now().duration_since(self.began)
+    }
+
+    /// Changes the resource, as its user would.
+    pub fn edit(&mut self, change: impl FnOnce(&mut HelixPlatform)) {
+        change(&mut self.platform);
+        self.platform.metadata.generation = self.platform.metadata.generation.map(|generation| generation + 1);
+        self.memory.look_now();
+    }
+
+    /// Stops the engine's process and starts a new one.
+    pub fn restart(&mut self) {
+        self.seams = self.universe.seams();
+        self.memory = Memory::default();
+    }
+
+    /// Turns until every requested phase is Ready.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn until_ready(&mut self, within: SignedDuration) -> Result<(), Ended> {
+        self.until(within, |platform, _| {
+            platform.status.as_ref().is_some_and(|status| {
+                !status.phases.is_empty()
+                    && status.phases.iter().all(|p| matches!(p.state, PhaseState::Ready | PhaseState::NotRequested))
+            })
+        })
+    }
+
+    /// Deletes the platform and turns until nothing is left.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn until_gone(&mut self, within: SignedDuration) -> Result<(), Ended> {
+        let now = self.seams.clock.now();
+        self.edit(|platform| platform.metadata.deletion_timestamp = Some(Time(now)));
+        self.until(within, |_, turn| turn.gone)
+    }
+
+    /// Turns until `there`, letting time pass as the turns ask for.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn until(
+        &mut self,
+        within: SignedDuration,
+        there: impl Fn(&HelixPlatform, &Turn) -> bool,
+    ) -> Result<(), Ended> {
+        let deadline = self.seams.clock.now() + within;
+        let first = self.turns;
+        while self.seams.clock.now() <= deadline && self.turns - first < MOST_TURNS {
+            let Some(turn) = self.turn_once()? else { continue };
+            if there(&self.platform, &turn) {
+                return Ok(());
+            }
+            let now = self.seams.clock.now();
+            self.universe.advance_to(turn.look_again_at.clamp(now, now + LONGEST_PAUSE));
+        }
+        let waiting = self.platform.status.as_ref().and_then(|status| status.waiting_for.clone());
+        Err(Ended::Stuck {
+            turns: self.turns - first,
+            passed: self.passed(),
+            waiting: waiting.unwrap_or_else(|| "nothing".to_owned()),
+        })
+    }
+
+    /// One turn; `None` if the engine was killed in it, and has been started again.
+    fn turn_once(&mut self) -> Result<Option<Turn>, Ended> {
+        self.turns += 1;
+        let made = {
+            let mut future = pin!(turn(&self.seams, &self.platform, &mut self.memory));
+            // Calls answer at once, or, when the engine is killed, never: one poll decides.
+            future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        self.assert_invariants()?;
+        match made {
+            Poll::Ready(turn) => {
+                self.platform.status = Some(turn.status.clone());
+                self.events.extend(turn.events.iter().cloned());
+                Ok(Some(turn))
+            }
+            Poll::Pending => {
+                self.kills += u64::from(self.universe.take_killed());
+                self.restart();
+                Ok(None)
+            }
+        }
+    }
+
+    /// What must hold of the world after every turn.
+    fn assert_invariants(&self) -> Result<(), Ended> {
+        let broken = |invariant: u8, found: String| Err(Ended::Broken { invariant, found });
+        let counts = self.universe.counts();
+        if counts.bootstraps > 1 {
+            return broken(4, format!("etcd was bootstrapped {} times", counts.bootstraps));
+        }
+        if counts.bundles > 1 {
+            return broken(5, format!("{} secret bundles were made", counts.bundles));
+        }
+        let doubles = self.universe.with_world(|world, project, _| {
+            let mut machines: BTreeMap<String, usize> = BTreeMap::new();
+            for server in world.project(project).servers.values() {
+                if let Some(machine) = server.meta.labels.get(helix_crds::labels::MACHINE) {
+                    *machines.entry(machine.clone()).or_default() += 1;
+                }
+            }
+            machines.into_iter().find(|(_, number)| *number > 1)
+        });
+        match doubles {
+            Some((machine, number)) => broken(1, format!("{number} servers are {machine}")),
+            None => Ok(()),
+        }
+    }
+}

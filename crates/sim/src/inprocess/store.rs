@@ -1,0 +1,81 @@
+//! The store: what was put into it is there, until it is lost by hand.
+
+use async_trait::async_trait;
+use helix_engine::seams::{ClientConfigKind, Store, StoreError, StoredClientConfig};
+use helix_plan::names::PlatformIdentity;
+use helix_plan::observed::{BootstrapRecord, BundleFacts, CredentialFacts, StoreFacts};
+use helix_plan::secrets::SecretBundle;
+
+use super::Universe;
+
+/// What one platform has stored.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    bundle: Option<SecretBundle>,
+    bootstrap: Option<BootstrapRecord>,
+    kubeconfig: Option<CredentialFacts>,
+    talosconfig: Option<CredentialFacts>,
+}
+
+#[async_trait]
+impl Store for Universe {
+    async fn facts(&self, _: &PlatformIdentity) -> Result<StoreFacts, StoreError> {
+        self.call(|inner| {
+            let stored = &inner.stored;
+            Ok(StoreFacts {
+                bundle: stored.bundle.as_ref().map(|bundle| BundleFacts { digest: bundle.digest() }),
+                bootstrap: stored.bootstrap.clone(),
+                kubeconfig: stored.kubeconfig.clone(),
+                talosconfig: stored.talosconfig.clone(),
+            })
+        })
+        .await
+    }
+
+    async fn bundle(&self, _: &PlatformIdentity) -> Result<Option<SecretBundle>, StoreError> {
+        self.call(|inner| Ok(inner.stored.bundle.clone())).await
+    }
+
+    async fn create_bundle(&self, _: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError> {
+        self.call(|inner| {
+            if inner.stored.bundle.is_some() {
+                return Err(StoreError::Exists { what: "the bundle".to_owned() });
+            }
+            inner.counts.bundles += 1;
+            inner.stored.bundle = Some(bundle.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn record_bootstrap(&self, _: &PlatformIdentity, record: &BootstrapRecord) -> Result<(), StoreError> {
+        self.call(|inner| {
+            if inner.stored.bootstrap.is_some() {
+                return Err(StoreError::Exists { what: "the bootstrap record".to_owned() });
+            }
+            inner.stored.bootstrap = Some(record.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_client_config(&self, _: &PlatformIdentity, config: &StoredClientConfig) -> Result<(), StoreError> {
+        self.call(|inner| {
+            let facts = Some(config.facts.clone());
+            match config.kind {
+                ClientConfigKind::Kubeconfig => inner.stored.kubeconfig = facts,
+                ClientConfigKind::Talosconfig => inner.stored.talosconfig = facts,
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn forget(&self, _: &PlatformIdentity) -> Result<(), StoreError> {
+        self.call(|inner| {
+            inner.stored = Stored::default();
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,181 @@
+//! Talos' API, played on the world's guests: who may ask what, and through whom, as apid decides it.
+
+use std::net::Ipv4Addr;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use helix_engine::seams::{Talos, TalosError, TalosRoute};
+use helix_plan::observed::{EtcdMember, MachineStage, ServiceState, TalosFacts};
+use helix_plan::secrets::Secret;
+use jiff::SignedDuration;
+
+use super::{Inner, Universe};
+use crate::world::ServerId;
+use crate::world::machine::config::Role;
+use crate::world::machine::{Apid, ApplyMode, Guest, RpcCode, RpcError, Stage};
+
+/// How long a trial configuration lasts; Helix asks for none.
+const NO_TRIAL: SignedDuration = SignedDuration::ZERO;
+
+fn silent(address: Ipv4Addr) -> TalosError {
+    TalosError::Unreachable { address, why: "connection refused".to_owned() }
+}
+
+fn refusal(address: Ipv4Addr, error: RpcError) -> TalosError {
+    let why = error.message;
+    match error.code {
+        RpcCode::InvalidArgument => TalosError::Invalid { address, why },
+        RpcCode::PermissionDenied => TalosError::PermissionDenied { address, why },
+        RpcCode::FailedPrecondition => TalosError::NotReady { address, why },
+        RpcCode::Unavailable => TalosError::Unreachable { address, why },
+        code @ (RpcCode::NotFound | RpcCode::AlreadyExists | RpcCode::Unimplemented | RpcCode::Unknown) => {
+            TalosError::Other { address, code: format!("{code:?}"), why }
+        }
+    }
+}
+
+impl Inner {
+    fn guest_at(&self, address: Ipv4Addr) -> Option<&Guest> {
+        let machine = self.world.machine_at(address)?;
+        self.world.guests().get(machine.server)
+    }
+
+    /// The server that a route leads to, if apid lets the caller through.
+    fn reach(&self, route: &TalosRoute) -> Result<ServerId, TalosError> {
+        let address = route.endpoint;
+        let endpoint = self.guest_at(address).ok_or_else(|| silent(address))?;
+        self.admit(address, endpoint, route)?;
+        let Some(node) = route.node else { return Ok(endpoint.host().server) };
+        if endpoint.role() != Some(Role::ControlPlane) {
+            let why = "workers do not forward".to_owned();
+            return Err(TalosError::PermissionDenied { address, why });
+        }
+        let behind = self.world.guests().iter().find(|guest| guest.host().private_ipv4 == Some(node));
+        let behind = behind.filter(|guest| guest.apid() == Apid::Serving).ok_or_else(|| silent(node))?;
+        self.admit(node, behind, route)?;
+        Ok(behind.host().server)
+    }
+
+    /// Whether the machine's apid knows the caller's authority.
+    fn admit(&self, address: Ipv4Addr, guest: &Guest, route: &TalosRoute) -> Result<(), TalosError> {
+        match guest.apid() {
+            Apid::Closed => Err(silent(address)),
+            Apid::Maintenance => {
+                let why = "the certificate is self-signed".to_owned();
+                Err(TalosError::WrongAuthority { address, why })
+            }
+            Apid::Serving => {
+                let theirs = guest.config().and_then(|config| config.machine()).map(|machine| machine.ca.crt.clone());
+                let ours = STANDARD.encode(&route.credentials.ca_pem);
+                if theirs.as_ref() == Some(&ours) {
+                    return Ok(());
+                }
+                Err(TalosError::WrongAuthority { address, why: "unknown authority".to_owned() })
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Talos for Universe {
+    async fn maintenance(&self, address: Ipv4Addr) -> Result<TalosFacts, TalosError> {
+        self.call(|inner| {
+            let guest = inner.guest_at(address).ok_or_else(|| silent(address))?;
+            match guest.apid() {
+                Apid::Closed => Err(silent(address)),
+                Apid::Maintenance => Ok(TalosFacts::Maintenance { version: guest.version().to_owned() }),
+                Apid::Serving => Err(TalosError::Unauthenticated { address }),
+            }
+        })
+        .await
+    }
+
+    async fn configure(&self, address: Ipv4Addr, config: &Secret) -> Result<(), TalosError> {
+        self.call(|inner| {
+            let guest = inner.guest_at(address).ok_or_else(|| silent(address))?;
+            match guest.apid() {
+                Apid::Closed => return Err(silent(address)),
+                Apid::Serving => return Err(TalosError::Unauthenticated { address }),
+                Apid::Maintenance => {}
+            }
+            let (server, now) = (guest.host().server, inner.now);
+            inner
+                .world
+                .guests_mut(now)
+                .apply_configuration(server, config.expose(), ApplyMode::Auto, false, NO_TRIAL, now)
+                .map(|_| ())
+                .map_err(|error| refusal(address, error))
+        })
+        .await
+    }
+
+    async fn status(&self, route: &TalosRoute) -> Result<TalosFacts, TalosError> {
+        self.call(|inner| {
+            let server = inner.reach(route)?;
+            let guest = inner.world.guests().get(server).ok_or_else(|| silent(route.endpoint))?;
+            let (stage, ready) = guest.status(inner.now);
+            let services = guest.services(inner.now).into_iter().map(|service| ServiceState {
+                id: service.id.to_owned(),
+                state: service.state.to_owned(),
+                healthy: service.healthy,
+            });
+            Ok(TalosFacts::Configured {
+                version: guest.version().to_owned(),
+                stage: match stage {
+                    Stage::Booting => MachineStage::Booting,
+                    Stage::Running => MachineStage::Running,
+                    Stage::Rebooting => MachineStage::Rebooting,
+                    other => MachineStage::Other(format!("{other:?}").to_lowercase()),
+                },
+                ready,
+                services: services.collect(),
+            })
+        })
+        .await
+    }
+
+    async fn bootstrap_etcd(&self, route: &TalosRoute) -> Result<(), TalosError> {
+        self.call(|inner| {
+            let server = inner.reach(route)?;
+            let now = inner.now;
+            match inner.world.guests_mut(now).bootstrap(server, now) {
+                Ok(()) => {
+                    inner.counts.bootstraps += 1;
+                    Ok(())
+                }
+                Err(error) if error.code == RpcCode::AlreadyExists => Ok(()),
+                Err(error) => Err(refusal(route.endpoint, error)),
+            }
+        })
+        .await
+    }
+
+    async fn etcd_members(&self, route: &TalosRoute) -> Result<Vec<EtcdMember>, TalosError> {
+        self.call(|inner| {
+            let server = inner.reach(route)?;
+            let now = inner.now;
+            let members = inner.world.guests_mut(now).etcd_members(server);
+            let members = members.map_err(|error| refusal(route.endpoint, error))?;
+            let member = |it: crate::world::machine::Member| EtcdMember {
+                id: it.id,
+                hostname: it.hostname,
+                learner: it.learner,
+            };
+            Ok(members.into_iter().map(member).collect())
+        })
+        .await
+    }
+
+    async fn remove_etcd_member(&self, route: &TalosRoute, member: u64) -> Result<(), TalosError> {
+        self.call(|inner| {
+            let server = inner.reach(route)?;
+            let now = inner.now;
+            match inner.world.guests_mut(now).etcd_remove_member(server, member, now) {
+                Err(error) if error.code != RpcCode::NotFound => Err(refusal(route.endpoint, error)),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+}

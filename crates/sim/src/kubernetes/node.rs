@@ -1,0 +1,148 @@
+//! The objects that a kubelet writes: its node with what the configuration asks for and no more, the node's status and
+//! its lease.
+
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::world::machine::config::{MachineConfig, Role};
+use crate::world::machine::{Guest, taints_at_birth};
+
+/// What a kubelet knows of its node.
+#[derive(Clone, Debug)]
+pub(super) struct NodeFacts {
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) internal_ip: Ipv4Addr,
+    pub(super) external_ip: Option<Ipv4Addr>,
+    pub(super) ready: bool,
+    pub(super) boot_id: String,
+    talos_version: String,
+    kubelet_version: String,
+    provider_id: Option<String>,
+    external_cloud_provider: bool,
+    labels: Value,
+    annotations: Value,
+    taints: Vec<Value>,
+}
+
+impl NodeFacts {
+    pub(super) fn of(guest: &Guest) -> Option<Self> {
+        let machine = guest.config().and_then(MachineConfig::machine)?;
+        let cluster = guest.config().and_then(MachineConfig::cluster)?;
+        let mut labels = machine.node_labels.clone();
+        if machine.role == Role::ControlPlane {
+            labels.insert("node-role.kubernetes.io/control-plane".to_owned(), String::new());
+        }
+        let taint = |key: &str, value: &str, effect: &str| json!({"key": key, "value": value, "effect": effect});
+        Some(Self {
+            name: guest.hostname().to_owned(),
+            role: machine.role,
+            internal_ip: guest.host().private_ipv4.unwrap_or(guest.host().address),
+            external_ip: guest.host().public_ipv4,
+            ready: guest.node_ready(),
+            boot_id: guest.boot_id().to_owned(),
+            talos_version: guest.version().to_owned(),
+            kubelet_version: machine.kubelet().version().unwrap_or("v0.0.0").to_owned(),
+            provider_id: machine.provider_id().map(str::to_owned),
+            external_cloud_provider: cluster.external_cloud_provider(),
+            labels: json!(labels),
+            annotations: json!(machine.node_annotations),
+            taints: taints_at_birth(guest).iter().map(|it| taint(&it.key, &it.value, &it.effect)).collect(),
+        })
+    }
+
+    /// The node as it is registered.
+    pub(super) fn registration(&self) -> Value {
+        let mut spec = json!({"taints": self.taints});
+        if let Some(provider_id) = &self.provider_id {
+            spec["providerID"] = json!(provider_id);
+        }
+        let mut metadata = json!({
+            "name": self.name,
+            "labels": {
+                "kubernetes.io/hostname": self.name,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+            },
+        });
+        if self.external_cloud_provider {
+            metadata["annotations"] = json!({"alpha.kubernetes.io/provided-node-ip": self.internal_ip});
+        }
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec, "status": self.status(None)})
+    }
+
+    /// What Talos writes onto the node once it is registered: the configuration's labels and annotations.
+    pub(super) fn decoration(&self) -> Value {
+        json!({"metadata": {"labels": self.labels, "annotations": self.annotations}})
+    }
+
+    /// The node's status; `since` is when it last changed between ready and not.
+    pub(super) fn status(&self, since: Option<Timestamp>) -> Value {
+        let now = Timestamp::now();
+        let stamp = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let condition = |kind: &str, status: bool, reason: &str, message: &str| {
+            json!({
+                "type": kind, "status": if status { "True" } else { "False" }, "reason": reason, "message": message,
+                "lastHeartbeatTime": stamp(now), "lastTransitionTime": stamp(since.unwrap_or(now)),
+            })
+        };
+        let ready = if self.ready {
+            condition("Ready", true, "KubeletReady", "kubelet is posting ready status")
+        } else {
+            let message = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
+                           message:Network plugin returns error: cni plugin not initialized";
+            condition("Ready", false, "KubeletNotReady", message)
+        };
+        let mut addresses = vec![
+            json!({"type": "InternalIP", "address": self.internal_ip}),
+            json!({"type": "Hostname", "address": self.name}),
+        ];
+        // With an external cloud provider only that one knows the public address.
+        if let Some(address) = self.external_ip.filter(|_| !self.external_cloud_provider) {
+            addresses.push(json!({"type": "ExternalIP", "address": address}));
+        }
+        let resources = json!({"cpu": "4", "memory": "8Gi", "pods": "110", "ephemeral-storage": "80Gi"});
+        json!({
+            "addresses": addresses,
+            "capacity": resources,
+            "allocatable": resources,
+            "conditions": [
+                condition("MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+                condition("DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+                condition("PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+                ready,
+            ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            "nodeInfo": {
+                "architecture": "amd64",
+                "bootID": self.boot_id,
+                "containerRuntimeVersion": "containerd://2.2.0",
+                "kernelVersion": "6.18.0-talos",
+                "kubeProxyVersion": "",
+                "kubeletVersion": self.kubelet_version,
+                "machineID": self.name,
+                "operatingSystem": "linux",
+                "osImage": format!("Talos ({})", self.talos_version),
+                "systemUUID": self.name,
+            },
+        })
+    }
+
+    /// The lease whose renewal says that the node lives.
+    pub(super) fn lease(&self) -> Value {
+        json!({
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self.name, "namespace": "kube-node-lease"},
+            "spec": self.lease_spec(),
+        })
+    }
+
+    /// The part of the lease that a renewal changes.
+    pub(super) fn lease_spec(&self) -> Value {
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        json!({"holderIdentity": self.name, "leaseDurationSeconds": 40, "renewTime": now})
+    }
+}

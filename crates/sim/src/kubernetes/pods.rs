@@ -1,0 +1,61 @@
+//! Pods on a node without containers: what is scheduled there counts as running, and what is deleted goes.
+
+use std::net::Ipv4Addr;
+
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::api::{Api, ApiError, Body};
+
+/// Looks at the node's pods once and moves each on.
+pub(super) async fn run(api: &Api, node: &str, address: Ipv4Addr) -> Result<(), ApiError> {
+    let path = format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{node}");
+    let pods = api.call(Method::GET, &path, Body::Empty).await?;
+    for pod in pods.get("items").and_then(Value::as_array).into_iter().flatten() {
+        let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str);
+        let (Some(namespace), Some(name)) = (text("/metadata/namespace"), text("/metadata/name")) else { continue };
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
+        let moved = if text("/metadata/deletionTimestamp").is_some() {
+            let at_once = json!({"gracePeriodSeconds": 0, "preconditions": {"uid": text("/metadata/uid")}});
+            api.call(Method::DELETE, &path, Body::Object(&at_once)).await
+        } else if matches!(text("/status/phase"), None | Some("Pending")) {
+            let status = json!({"status": running(pod, address)});
+            api.call(Method::PATCH, &format!("{path}/status"), Body::Strategic(&status)).await
+        } else {
+            continue;
+        };
+        match moved {
+            Err(error) if !error.is(StatusCode::NOT_FOUND) && !error.is(StatusCode::CONFLICT) => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn running(pod: &Value, address: Ipv4Addr) -> Value {
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
+    let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
+    let statuses: Vec<Value> = containers
+        .into_iter()
+        .flatten()
+        .map(|container| {
+            json!({
+                "name": container["name"], "image": container["image"], "imageID": container["image"],
+                "ready": true, "started": true, "restartCount": 0,
+                "state": {"running": {"startedAt": now}},
+            })
+        })
+        .collect();
+    json!({
+        "phase": "Running",
+        "startTime": now,
+        "hostIP": address,
+        "podIP": address,
+        "podIPs": [{"ip": address}],
+        "containerStatuses": statuses,
+        "conditions": conditions,
+    })
+}

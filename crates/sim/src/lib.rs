@@ -1,0 +1,17 @@
+//! What stands in for the outside: Hetzner's API, the machines that boot there, and what runs in them.
+//!
+//! [`world`] is the state machine, pure and seeded; [`clock`] drives it by wall time; [`hetzner`] and [`load_balancer`]
+//! give it sockets; [`control`] lets a test reach in. Nothing here shares a wire type with Helix' own clients: what both
+//! had wrong would look right.
+
+pub mod clock;
+pub mod control;
+pub mod faults;
+pub mod hetzner;
+pub mod inprocess;
+pub mod kubernetes;
+pub mod lease;
+pub mod load_balancer;
+pub mod simulator;
+pub mod talos;
+pub mod world;

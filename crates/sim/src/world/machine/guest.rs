@@ -1,0 +1,448 @@
+//! One machine: what is on its disk, where it is in its life, and what it says of itself.
+//!
+//! A guest changes only by the calls of [`super::Guests`], which knows the time and the other machines.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+
+use super::config::{MachineConfig, Role};
+use super::etcd::EtcdData;
+use super::events::{EventLog, Happening};
+use crate::world::ids::ServerId;
+
+/// The server that a guest runs in, as far as the guest can see it.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The server.
+    pub server: ServerId,
+    /// Its name, which is the host name where the configuration sets none.
+    pub name: String,
+    /// The loopback address on which its sockets really listen.
+    pub address: Ipv4Addr,
+    /// Its public address.
+    pub public_ipv4: Option<Ipv4Addr>,
+    /// Its address in the private network.
+    pub private_ipv4: Option<Ipv4Addr>,
+    /// What the metadata service hands out as user data.
+    pub user_data: Option<String>,
+    /// The Talos version of the image that was put on its disk, as in `v1.13.9`.
+    pub talos_version: String,
+    /// The schematic of that image, if it is known.
+    pub schematic: Option<String>,
+}
+
+/// Talos' machine stages, as far as a guest goes through them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// On the way up.
+    Booting,
+    /// Without a configuration.
+    Maintenance,
+    /// In service.
+    Running,
+    /// On the way down to come back.
+    Rebooting,
+    /// On the way down to stay down.
+    ShuttingDown,
+    /// Being wiped.
+    Resetting,
+    /// Writing a new system image.
+    Upgrading,
+}
+
+/// Whether and how the API port answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apid {
+    /// Not at all.
+    Closed,
+    /// With a self-signed certificate, for anybody.
+    Maintenance,
+    /// With the cluster's certificates, for clients of its authority.
+    Serving,
+}
+
+/// What lies on the disk and so survives a reboot.
+#[derive(Clone, Debug)]
+pub(super) struct Disk {
+    /// The version that boots next.
+    pub(super) version: String,
+    /// `STATE`: the configuration.
+    pub(super) config: Option<MachineConfig>,
+    /// `STATE`: a configuration for the next boot.
+    pub(super) staged: Option<MachineConfig>,
+    /// `EPHEMERAL`: etcd's data.
+    pub(super) etcd: Option<EtcdData>,
+    /// Counts how often `EPHEMERAL` was wiped: what else lies there is of this generation.
+    pub(super) ephemeral: u32,
+    /// The schematic of the installed image, if it is known.
+    pub(super) schematic: Option<String>,
+    /// Whether there is still a system on it.
+    pub(super) bootable: bool,
+}
+
+/// What is to be done once a machine is down.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wipe {
+    pub(super) state: bool,
+    pub(super) ephemeral: bool,
+    pub(super) system: bool,
+}
+
+/// Why a machine goes down, and what comes then.
+#[derive(Clone, Debug)]
+pub(super) struct GoingDown {
+    pub(super) until: Timestamp,
+    pub(super) stage: Stage,
+    pub(super) wipe: Wipe,
+    pub(super) come_back: bool,
+    pub(super) actor: String,
+    /// The version to boot into, where one is installed on the way.
+    pub(super) install: Option<String>,
+    /// A reset that could not leave etcd: it ends where it began.
+    pub(super) aborts: bool,
+}
+
+/// Where a machine is in its life.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// Without power, or halted.
+    Off,
+    /// With power and nothing to boot.
+    Dead,
+    /// Firmware and kernel.
+    Booting { until: Timestamp },
+    /// Waiting for a configuration.
+    Maintenance,
+    /// It has its configuration and brings its network and apid up.
+    Configuring { until: Timestamp },
+    /// Everything that can run does.
+    Up(Box<Uptime>),
+    /// On the way down.
+    Down(Box<GoingDown>),
+}
+
+/// What is going on in a machine that is up.
+#[derive(Clone, Debug)]
+pub(super) struct Uptime {
+    pub(super) container_runtime_at: Timestamp,
+    pub(super) kubelet_at: Timestamp,
+    /// Whether apid has its certificate; a worker's comes from a control plane.
+    pub(super) certified: bool,
+    pub(super) etcd: Etcd,
+    /// When the static pods will serve; `None` before etcd was healthy and once they do.
+    pub(super) static_pods_at: Option<Timestamp>,
+    pub(super) static_pods: bool,
+    /// Whether the API server of this machine answers.
+    pub(super) api_server: bool,
+    /// When the kubelet's node will be registered, once both kubelet and an API server run.
+    pub(super) register_at: Option<Timestamp>,
+    /// Moments at which something else becomes possible.
+    pub(super) wakes: BTreeSet<Timestamp>,
+    /// A configuration on trial, and what to go back to and when.
+    pub(super) trial: Option<(Timestamp, MachineConfig)>,
+}
+
+/// The etcd service of a control plane that is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Etcd {
+    /// Not on this machine.
+    Absent,
+    /// Without data: to be bootstrapped, or to join.
+    Waiting,
+    /// Started, not answering yet.
+    Starting { until: Timestamp },
+    /// Answering; a learner is to be promoted at `promote_at`.
+    Running { healthy: bool, promote_at: Option<Timestamp> },
+    /// It left the cluster.
+    Left,
+}
+
+/// What a process that plays a machine's etcd is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EtcdIntent {
+    /// Nothing yet.
+    Rest,
+    /// Look for a cluster to join.
+    Join,
+    /// Run: as the first member where there is no data yet.
+    Run,
+    /// Be gone, with the data.
+    Leave,
+}
+
+/// One machine.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    pub(super) host: Host,
+    pub(super) disk: Disk,
+    pub(super) phase: Phase,
+    /// The version that is running.
+    pub(super) version: String,
+    pub(super) boot_id: String,
+    /// Counts the changes of what the API port demands; connections of an earlier count are cut.
+    pub(super) epoch: u64,
+    pub(super) events: EventLog,
+    /// Whether the pod network works, so that the node can be ready.
+    pub(super) node_ready: bool,
+}
+
+impl Guest {
+    pub(super) fn new(host: Host) -> Self {
+        let version = host.talos_version.clone();
+        let disk = Disk {
+            version: version.clone(),
+            config: None,
+            staged: None,
+            etcd: None,
+            ephemeral: 0,
+            schematic: host.schematic.clone(),
+            bootable: true,
+        };
+        Self {
+            host,
+            disk,
+            phase: Phase::Off,
+            version,
+            boot_id: String::new(),
+            epoch: 0,
+            events: EventLog::default(),
+            node_ready: false,
+        }
+    }
+
+    /// The server it runs in.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The configuration that it runs with, or would boot with.
+    #[must_use]
+    pub fn config(&self) -> Option<&MachineConfig> {
+        self.disk.config.as_ref()
+    }
+
+    /// The configuration that counts after a reboot: during a trial the one before.
+    #[must_use]
+    pub fn persistent_config(&self) -> Option<&MachineConfig> {
+        let trial = self.uptime().and_then(|up| up.trial.as_ref());
+        trial.map(|(_, before)| before).or(self.config())
+    }
+
+    /// The schematic of its installed image, if it is known.
+    #[must_use]
+    pub fn schematic(&self) -> Option<&str> {
+        self.disk.schematic.as_deref()
+    }
+
+    /// The id of its etcd member, if it has etcd's data.
+    #[must_use]
+    pub fn etcd_member_id(&self) -> Option<u64> {
+        Some(self.disk.etcd?.member)
+    }
+
+    /// What the configuration makes of it; `None` without one.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        Some(self.config()?.machine()?.role)
+    }
+
+    /// The host name.
+    #[must_use]
+    pub fn hostname(&self) -> &str {
+        self.config().and_then(MachineConfig::hostname).unwrap_or(&self.host.name)
+    }
+
+    /// The running version, as in `v1.13.9`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Names this boot.
+    #[must_use]
+    pub fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+
+    /// Counts the changes of what the API port demands.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Counts how often its `EPHEMERAL` partition was wiped.
+    #[must_use]
+    pub fn ephemeral_generation(&self) -> u32 {
+        self.disk.ephemeral
+    }
+
+    /// Its event log.
+    #[must_use]
+    pub fn events(&self) -> &EventLog {
+        &self.events
+    }
+
+    /// Whether and how the API port answers.
+    #[must_use]
+    pub fn apid(&self) -> Apid {
+        match &self.phase {
+            Phase::Off | Phase::Dead | Phase::Booting { .. } | Phase::Configuring { .. } => Apid::Closed,
+            Phase::Maintenance => Apid::Maintenance,
+            Phase::Up(up) if !up.certified => Apid::Closed,
+            Phase::Up(_) | Phase::Down(_) => Apid::Serving,
+        }
+    }
+
+    /// Whether its server has power and something to boot.
+    #[must_use]
+    pub fn has_power(&self) -> bool {
+        !matches!(self.phase, Phase::Off | Phase::Dead)
+    }
+
+    /// Whether it is configured, up and not on its way down: its services run.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Up(_))
+    }
+
+    pub(super) fn uptime(&self) -> Option<&Uptime> {
+        match &self.phase {
+            Phase::Up(up) => Some(up),
+            _ => None,
+        }
+    }
+
+    pub(super) fn uptime_mut(&mut self) -> Option<&mut Uptime> {
+        match &mut self.phase {
+            Phase::Up(up) => Some(up),
+            _ => None,
+        }
+    }
+
+    /// Whether its etcd process runs and answers to its peers.
+    pub(super) fn etcd_answers(&self) -> bool {
+        self.uptime().is_some_and(|up| matches!(up.etcd, Etcd::Running { .. }))
+    }
+
+    /// Whether its etcd service is healthy: a voter that sees a leader.
+    #[must_use]
+    pub fn etcd_healthy(&self) -> bool {
+        self.uptime().is_some_and(|up| matches!(up.etcd, Etcd::Running { healthy: true, .. }))
+    }
+
+    /// What a process that plays its etcd is to do at `now`.
+    #[must_use]
+    pub fn etcd_intent(&self, now: Timestamp) -> EtcdIntent {
+        match self.uptime() {
+            Some(up) if up.container_runtime_at <= now => match up.etcd {
+                Etcd::Absent => EtcdIntent::Rest,
+                Etcd::Waiting => EtcdIntent::Join,
+                Etcd::Starting { .. } | Etcd::Running { .. } => EtcdIntent::Run,
+                Etcd::Left => EtcdIntent::Leave,
+            },
+            Some(_) | None => EtcdIntent::Rest,
+        }
+    }
+
+    /// Whether its kubelet runs at `now`.
+    #[must_use]
+    pub fn kubelet_runs(&self, now: Timestamp) -> bool {
+        self.uptime().is_some_and(|up| up.kubelet_at <= now)
+    }
+
+    /// Whether its node has a pod network to be ready with.
+    #[must_use]
+    pub fn node_ready(&self) -> bool {
+        self.node_ready
+    }
+
+    /// Whether its API server answers.
+    #[must_use]
+    pub fn api_server_healthy(&self) -> bool {
+        self.uptime().is_some_and(|up| up.api_server)
+    }
+
+    /// Its stage and whether it counts as ready, at `now`.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> (Stage, bool) {
+        let stage = match &self.phase {
+            Phase::Off | Phase::Dead | Phase::Booting { .. } | Phase::Configuring { .. } => Stage::Booting,
+            Phase::Maintenance => Stage::Maintenance,
+            Phase::Down(down) => down.stage,
+            Phase::Up(up) => {
+                let etcd_up = matches!(up.etcd, Etcd::Absent | Etcd::Running { healthy: true, .. } | Etcd::Left);
+                if etcd_up && up.kubelet_at <= now { Stage::Running } else { Stage::Booting }
+            }
+        };
+        (stage, stage == Stage::Running && self.unmet(now).is_empty())
+    }
+
+    /// What keeps it from being ready, as (condition, reason).
+    #[must_use]
+    pub fn unmet(&self, now: Timestamp) -> Vec<(&'static str, &'static str)> {
+        let Some(up) = self.uptime() else {
+            return vec![("services", "boot sequence is not finished")];
+        };
+        let mut unmet = Vec::new();
+        if up.kubelet_at > now
+            || matches!(up.etcd, Etcd::Waiting | Etcd::Starting { .. } | Etcd::Running { healthy: false, .. })
+        {
+            unmet.push(("services", "not all services are healthy"));
+        }
+        if up.etcd != Etcd::Absent && !up.api_server {
+            unmet.push(("staticPods", "static pods are not ready"));
+        }
+        if !self.node_ready {
+            unmet.push(("nodeReady", "node is not ready"));
+        }
+        unmet
+    }
+
+    /// The earliest moment at which it changes by itself.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        match &self.phase {
+            Phase::Off | Phase::Dead | Phase::Maintenance => None,
+            Phase::Booting { until } | Phase::Configuring { until } => Some(*until),
+            Phase::Down(down) => Some(down.until),
+            Phase::Up(up) => {
+                let etcd = match up.etcd {
+                    Etcd::Starting { until } => Some(until).filter(|until| *until < Timestamp::MAX),
+                    Etcd::Running { promote_at, .. } => promote_at,
+                    Etcd::Absent | Etcd::Waiting | Etcd::Left => None,
+                };
+                let trial = up.trial.as_ref().map(|(until, _)| *until);
+                [etcd, trial, up.wakes.first().copied()].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Forgets a configuration on trial: what was before it counts again.
+    pub(super) fn end_trial(&mut self) {
+        if let Some((_, before)) = self.uptime_mut().and_then(|up| up.trial.take()) {
+            self.disk.config = Some(before);
+        }
+    }
+
+    /// Moves on to `phase`, with connections cut where the API port demands something else from now on.
+    pub(super) fn enter(&mut self, phase: Phase) {
+        let before = self.apid();
+        if !matches!(phase, Phase::Up(_)) {
+            self.end_trial();
+        }
+        self.phase = phase;
+        if self.apid() != before {
+            self.epoch += 1;
+        }
+    }
+
+    /// Tells of a changed status.
+    pub(super) fn tell_status(&mut self, now: Timestamp) {
+        let (stage, ready) = self.status(now);
+        if self.events.last_status() != Some((stage, ready)) {
+            self.events.record("", Happening::Status { stage, ready });
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! What callers of Talos' API ask of a machine, once it is known that they may.
+//!
+//! Every method checks the state that the machine is in, as Talos does, and returns at once: what was set in motion
+//! ends in [`Guests::advance`].
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::config::{MachineConfig, Role};
+use super::events::Happening;
+use super::guest::{Etcd, GoingDown, Guest, Phase, Stage, Wipe};
+use super::status::{RpcCode, RpcError};
+use super::{Guests, Member, Membership};
+use crate::world::ids::ServerId;
+
+/// How a configuration is to take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyMode {
+    /// With a reboot.
+    Reboot,
+    /// As its changes demand.
+    Auto,
+    /// At once, or not at all.
+    NoReboot,
+    /// At the next boot.
+    Staged,
+    /// At once, and back again after a while.
+    Try,
+}
+
+/// How a configuration took effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The mode that was chosen.
+    pub mode: ApplyMode,
+    /// What that means, in words.
+    pub details: String,
+}
+
+/// What a reset takes away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResetRequest {
+    /// Whether to leave etcd first.
+    pub graceful: bool,
+    /// Whether to boot again.
+    pub reboot: bool,
+    /// Labels of the system partitions to wipe; none means the whole disk.
+    pub partitions: Vec<String>,
+}
+
+pub(super) fn refuse<T>(code: RpcCode, message: &str) -> Result<T, RpcError> {
+    Err(RpcError::new(code, message))
+}
+
+fn control_plane_only(guest: &Guest, what: &str) -> Result<(), RpcError> {
+    match guest.role() {
+        Some(Role::ControlPlane) => Ok(()),
+        Some(Role::Worker) | None => {
+            Err(RpcError::new(RpcCode::Unimplemented, format!("{what} is only available on control plane nodes")))
+        }
+    }
+}
+
+impl Guests {
+    /// The machine, if it is configured and not on its way down.
+    pub(super) fn in_service(&mut self, server: ServerId) -> Result<&mut Guest, RpcError> {
+        match self.guests.get_mut(&server) {
+            Some(guest) if guest.is_up() => Ok(guest),
+            Some(Guest { phase: Phase::Maintenance, .. }) => refuse(RpcCode::PermissionDenied, "not authorized"),
+            Some(Guest { phase: Phase::Down(_), .. }) => refuse(RpcCode::FailedPrecondition, "locked"),
+            Some(_) | None => refuse(RpcCode::Unavailable, "connection refused"),
+        }
+    }
+
+    fn in_control(&mut self, server: ServerId, what: &str) -> Result<&mut Guest, RpcError> {
+        let guest = self.in_service(server)?;
+        control_plane_only(guest, what)?;
+        Ok(guest)
+    }
+
+    /// `ApplyConfiguration`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what Talos does not accept, `FailedPrecondition` while another change is under way.
+    pub fn apply_configuration(
+        &mut self,
+        server: ServerId,
+        text: &str,
+        mode: ApplyMode,
+        dry_run: bool,
+        trial: SignedDuration,
+        now: Timestamp,
+    ) -> Result<Applied, RpcError> {
+        let config =
+            MachineConfig::parse(text).map_err(|error| RpcError::new(RpcCode::InvalidArgument, error.to_string()))?;
+        let configure = self.pace.draw(|spans| spans.configure);
+        let Some(guest) = self.guests.get_mut(&server) else {
+            return refuse(RpcCode::Unavailable, "connection refused");
+        };
+        match guest.phase {
+            Phase::Maintenance => {
+                if !dry_run {
+                    let complete = config.is_complete();
+                    guest.disk.config = Some(config);
+                    if complete {
+                        guest.enter(Phase::Configuring { until: now + configure });
+                    }
+                    self.settle(now);
+                }
+                Ok(Applied { mode, details: "Applied configuration in maintenance mode".to_owned() })
+            }
+            Phase::Up(_) => self.reconfigure(server, config, mode, dry_run, trial, now),
+            Phase::Configuring { .. } | Phase::Down(_) => {
+                refuse(RpcCode::FailedPrecondition, "another apply configuration is already in progress")
+            }
+            Phase::Off | Phase::Dead | Phase::Booting { .. } => refuse(RpcCode::Unavailable, "connection refused"),
+        }
+    }
+
+    fn reconfigure(
+        &mut self,
+        server: ServerId,
+        config: MachineConfig,
+        mode: ApplyMode,
+        dry_run: bool,
+        trial: SignedDuration,
+        now: Timestamp,
+    ) -> Result<Applied, RpcError> {
+        let guest = self.in_service(server)?;
+        let without_reboot = guest.version.starts_with("v1.14.");
+        if mode == ApplyMode::Reboot && without_reboot {
+            return refuse(RpcCode::Unimplemented, "REBOOT mode is no longer supported, use the Reboot API");
+        }
+        let needs = guest.config().and_then(|current| current.reboot_needed_for(&config)).filter(|_| !without_reboot);
+        let chosen = match (mode, needs) {
+            (ApplyMode::Auto, Some(_)) => ApplyMode::Reboot,
+            (ApplyMode::Auto, None) => ApplyMode::NoReboot,
+            (ApplyMode::NoReboot | ApplyMode::Try, Some(field)) => {
+                let message = format!("this config change can't be applied in immediate mode: {field} changed");
+                return Err(RpcError::new(RpcCode::Unknown, message));
+            }
+            (mode, _) => mode,
+        };
+        let details = match chosen {
+            ApplyMode::Reboot => "Applied configuration with a reboot",
+            ApplyMode::Staged => "Staged configuration to be applied after the next reboot",
+            ApplyMode::Try => "Applied configuration without a reboot, to be rolled back by itself",
+            ApplyMode::NoReboot | ApplyMode::Auto => "Applied configuration without a reboot",
+        };
+        if !dry_run {
+            guest.end_trial();
+            let before = guest.disk.config.clone();
+            match chosen {
+                ApplyMode::Staged => guest.disk.staged = Some(config),
+                ApplyMode::Try => {
+                    guest.disk.config = Some(config);
+                    if let (Some(up), Some(before)) = (guest.uptime_mut(), before) {
+                        up.trial = Some((now + trial, before));
+                    }
+                }
+                ApplyMode::Reboot | ApplyMode::NoReboot | ApplyMode::Auto => guest.disk.config = Some(config),
+            }
+            if chosen == ApplyMode::Reboot {
+                self.reboot(server, now)?;
+            }
+            self.settle(now);
+        }
+        Ok(Applied { mode: chosen, details: details.to_owned() })
+    }
+
+    /// `Bootstrap`.
+    ///
+    /// # Errors
+    /// `Unimplemented` on workers, `FailedPrecondition` while the machine still comes up, `AlreadyExists` once etcd
+    /// has data here.
+    pub fn bootstrap(&mut self, server: ServerId, now: Timestamp) -> Result<(), RpcError> {
+        let start = self.pace.draw(|spans| spans.etcd_start);
+        let modelled = self.membership == Membership::Modelled;
+        let guest = self.in_control(server, "bootstrap")?;
+        if guest.uptime().is_some_and(|up| up.container_runtime_at > now) {
+            return refuse(RpcCode::FailedPrecondition, "container runtime is not ready yet");
+        }
+        if guest.disk.etcd.is_some() {
+            return refuse(RpcCode::AlreadyExists, "etcd data directory is not empty");
+        }
+        let hostname = guest.hostname().to_owned();
+        let data = self.etcd.bootstrap(server, &hostname);
+        let until = if modelled { now + start } else { Timestamp::MAX };
+        let guest = self.in_service(server)?;
+        guest.disk.etcd = Some(data);
+        if let Some(up) = guest.uptime_mut() {
+            up.etcd = Etcd::Starting { until };
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    /// A process joined the etcd cluster of `peer`.
+    pub fn etcd_joined(&mut self, server: ServerId, peer: ServerId) {
+        let cluster = self.get(peer).and_then(|guest| guest.disk.etcd).map(|data| data.cluster);
+        let member = self.ids.next_u64();
+        if let (Some(cluster), Some(guest)) = (cluster, self.guests.get_mut(&server)) {
+            guest.disk.etcd = Some(super::EtcdData { cluster, member });
+            if let Some(up) = guest.uptime_mut() {
+                up.etcd = Etcd::Starting { until: Timestamp::MAX };
+            }
+        }
+    }
+
+    /// `EtcdMemberList` of the model.
+    ///
+    /// # Errors
+    /// `Unavailable` without a leader, `Unimplemented` on workers.
+    pub fn etcd_members(&mut self, server: ServerId) -> Result<Vec<Member>, RpcError> {
+        let data = self.etcd_data(server)?;
+        self.etcd.members(data).map(<[Member]>::to_vec)
+    }
+
+    /// `EtcdRemoveMemberByID` of the model.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Unavailable` without a leader.
+    pub fn etcd_remove_member(&mut self, server: ServerId, member: u64, now: Timestamp) -> Result<(), RpcError> {
+        let data = self.etcd_data(server)?;
+        self.etcd.remove(data, member)?;
+        self.settle(now);
+        Ok(())
+    }
+
+    /// `EtcdForfeitLeadership` of the model: the new leader's name, or none where the member did not lead.
+    ///
+    /// # Errors
+    /// With one member, or without a leader.
+    pub fn etcd_forfeit_leadership(&mut self, server: ServerId) -> Result<Option<String>, RpcError> {
+        let data = self.etcd_data(server)?;
+        self.etcd.forfeit(data)
+    }
+
+    /// `EtcdLeaveCluster` of the model: the member goes, and its data.
+    ///
+    /// # Errors
+    /// Without a leader, or as the last member.
+    pub fn etcd_leave_cluster(&mut self, server: ServerId, now: Timestamp) -> Result<(), RpcError> {
+        let data = self.etcd_data(server)?;
+        if self.etcd.members(data)?.len() == 1 {
+            return refuse(
+                RpcCode::FailedPrecondition,
+                "etcdserver: re-configuration failed due to not enough started members",
+            );
+        }
+        self.etcd.remove(data, data.member)?;
+        self.etcd_left(server, now);
+        Ok(())
+    }
+
+    /// The member on this machine has left its cluster.
+    pub fn etcd_left(&mut self, server: ServerId, now: Timestamp) {
+        if let Some(guest) = self.guests.get_mut(&server) {
+            guest.disk.etcd = None;
+            if let Some(up) = guest.uptime_mut() {
+                up.etcd = Etcd::Left;
+                up.api_server = false;
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Whether the member on this machine leads its cluster, by the model.
+    #[must_use]
+    pub fn leads_etcd(&self, server: ServerId) -> bool {
+        self.get(server).and_then(|guest| guest.disk.etcd).is_some_and(|data| self.etcd.is_leader(data))
+    }
+
+    /// Whether etcd can be asked about on this machine at all.
+    ///
+    /// # Errors
+    /// `Unimplemented` on workers, `Unavailable` where etcd does not run.
+    pub fn check_etcd(&mut self, server: ServerId) -> Result<(), RpcError> {
+        self.etcd_data(server).map(drop)
+    }
+
+    fn etcd_data(&mut self, server: ServerId) -> Result<super::EtcdData, RpcError> {
+        let guest = self.in_control(server, "etcd")?;
+        let answers = guest.etcd_answers();
+        guest.disk.etcd.filter(|_| answers).ok_or_else(|| RpcError::new(RpcCode::Unavailable, "etcd is not running"))
+    }
+
+    /// `Reboot`; returns the actor's id.
+    ///
+    /// # Errors
+    /// Unless the machine is configured and up.
+    pub fn reboot(&mut self, server: ServerId, now: Timestamp) -> Result<String, RpcError> {
+        self.go_down(server, Stage::Rebooting, "reboot", true, None, Wipe::default(), false, now)
+    }
+
+    /// `Shutdown`; returns the actor's id.
+    ///
+    /// # Errors
+    /// Unless the machine is configured and up.
+    pub fn shutdown(&mut self, server: ServerId, now: Timestamp) -> Result<String, RpcError> {
+        self.go_down(server, Stage::ShuttingDown, "shutdown", false, None, Wipe::default(), false, now)
+    }
+
+    /// `Reset`, after the attempt to leave etcd where it is graceful (`left`); returns the actor's id. One that could
+    /// not leave begins all the same and is given up after a while.
+    ///
+    /// # Errors
+    /// Unless the machine is configured and up.
+    pub fn reset(
+        &mut self,
+        server: ServerId,
+        request: &ResetRequest,
+        left: Result<(), RpcError>,
+        now: Timestamp,
+    ) -> Result<String, RpcError> {
+        let has = |label: &str| request.partitions.iter().any(|partition| partition == label);
+        let whole = request.partitions.is_empty();
+        let wipe = Wipe { state: whole || has("STATE"), ephemeral: whole || has("EPHEMERAL"), system: whole };
+        self.go_down(server, Stage::Resetting, "reset", request.reboot, None, wipe, left.is_err(), now)
+    }
+
+    /// Takes a machine down for one of the reasons above.
+    #[expect(clippy::too_many_arguments, reason = "the reasons differ in all of them")]
+    pub(super) fn go_down(
+        &mut self,
+        server: ServerId,
+        stage: Stage,
+        sequence: &'static str,
+        come_back: bool,
+        install: Option<String>,
+        wipe: Wipe,
+        aborts: bool,
+        now: Timestamp,
+    ) -> Result<String, RpcError> {
+        let mut duration = self.pace.draw(|spans| spans.go_down);
+        if aborts {
+            duration = self.pace.draw(|spans| spans.leave_deadline);
+        }
+        if install.is_some() {
+            duration += self.pace.draw(|spans| spans.install);
+        }
+        let actor = self.ids.uuid();
+        let guest = self.in_service(server)?;
+        let until = now + duration;
+        guest.events.record(&actor, Happening::Sequence { name: sequence, began: true, error: None });
+        let down = GoingDown { until, stage, wipe, come_back, actor: actor.clone(), install, aborts };
+        guest.enter(Phase::Down(Box::new(down)));
+        self.settle(now);
+        Ok(actor)
+    }
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask COMMAND`: the project's own tools, one file or folder per command.
+//!
+//! Nothing here is part of the product, and nothing of the product depends on it.
+
+mod codegen;
+mod error;
+mod process;
+mod repository;
+mod sandbox;
+mod test;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+use crate::repository::Repository;
+
+/// The project's own tools.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the main job on this machine against simulators, or stop it: `sandbox down`
+    Sandbox(sandbox::Arguments),
+    /// Run every test, building first what the tests need
+    Test(test::Arguments),
+    /// Write what is generated from the code: the custom resource definitions in crds/
+    Codegen(codegen::Arguments),
+    /// Hold the code against the rules that the compiler does not know
+    Tidy,
+    /// Build what tests and the sandbox run besides the project's own programs, and say where it is
+    Tools,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let mut source = std::error::Error::source(&error);
+            while let Some(cause) = source {
+                eprintln!("  because: {cause}");
+                source = cause.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Error> {
+    let repository = Repository::of_this_build();
+    match command {
+        Command::Sandbox(arguments) => sandbox::run(&repository, &arguments),
+        Command::Test(arguments) => test::run(&repository, &arguments),
+        Command::Codegen(arguments) => codegen::run(&repository, &arguments),
+        Command::Tidy => tidy::run(&repository),
+        Command::Tools => tools::run(&repository),
+    }
+}

@@ -1,0 +1,290 @@
+//! `cargo xtask sandbox`: the main job on this machine, without an account and without a cloud.
+//!
+//! A real management API server, the simulators and the very operator of production, brought up in the order of [`up`],
+//! with the example platform applied and its progress shown. `cargo xtask sandbox down` stops one, whoever started it.
+//!
+//! Everything of a sandbox lies in one directory (see [`directory`]) and listens on loopback only; two with different
+//! directories don't know of each other.
+
+mod access;
+mod directory;
+mod kubectl;
+mod management;
+mod operator;
+mod platform;
+mod processes;
+mod programs;
+mod progress;
+mod signals;
+mod simulator;
+mod supervisor;
+mod watch;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::repository::Repository;
+use crate::sandbox::directory::Directory;
+use crate::sandbox::kubectl::Kubectl;
+use crate::sandbox::management::Management;
+use crate::sandbox::platform::Platform;
+use crate::sandbox::programs::Programs;
+use crate::sandbox::progress::{Display, View};
+use crate::sandbox::simulator::Simulator;
+use crate::sandbox::supervisor::Supervisor;
+use crate::sandbox::watch::{Event, Watch};
+
+/// How often the processes are looked at while nothing happens.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Arguments of `cargo xtask sandbox`.
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Subcommand>,
+    #[command(flatten)]
+    up: UpArguments,
+}
+
+#[derive(clap::Subcommand)]
+enum Subcommand {
+    /// Stop a sandbox, keeping its logs
+    Down(DownArguments),
+}
+
+#[derive(clap::Args)]
+struct UpArguments {
+    /// The platform to apply; its endpoint is replaced by the simulator's [default: manifests/examples/sandbox.yaml]
+    #[arg(long, value_name = "FILE")]
+    platform: Option<PathBuf>,
+    /// Return when the platform is Ready and leave the sandbox running
+    #[arg(long)]
+    detach: bool,
+    /// Start no operator, but say how to run one yourself, in a debugger for instance; with --detach, return at once
+    #[arg(long)]
+    without_operator: bool,
+    /// Where the sandbox keeps its files [default: target/sandbox]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// By how much the simulated latencies are shorter than real ones
+    #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = time_scale)]
+    time_scale: f64,
+    /// With --detach: give up, and stop everything, when the platform is not Ready after this long
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    timeout: u64,
+}
+
+#[derive(clap::Args)]
+struct DownArguments {
+    /// The sandbox's directory [default: target/sandbox]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+fn time_scale(text: &str) -> Result<f64, String> {
+    let scale: f64 = text.parse().map_err(|_| "write a number, such as 20".to_owned())?;
+    if scale.is_finite() && scale > 0.0 {
+        Ok(scale)
+    } else {
+        Err("write a number above 0, such as 20; 1 is as slow as the real thing".to_owned())
+    }
+}
+
+/// `cargo xtask sandbox`.
+///
+/// # Errors
+/// When something that it needs can't be had, or the platform does not come up. Then nothing is left running.
+pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), Error> {
+    match &arguments.command {
+        Some(Subcommand::Down(down)) => stop(repository, down),
+        None => live(repository, &arguments.up),
+    }
+}
+
+fn path(repository: &Repository, given: Option<&PathBuf>) -> Result<PathBuf, Error> {
+    match given {
+        Some(path) => Ok(path.clone()),
+        None => Ok(repository.metadata()?.target_directory()?.join("sandbox")),
+    }
+}
+
+fn stop(repository: &Repository, arguments: &DownArguments) -> Result<(), Error> {
+    let directory = Directory::find(&path(repository, arguments.dir.as_ref())?)?;
+    let was_running = processes::any(&directory);
+    processes::stop(&directory)?;
+    let outcome = if was_running { "stopped" } else { "nothing was running" };
+    println!("{outcome}; logs are in {}", directory.path("logs").display());
+    Ok(())
+}
+
+/// One sandbox's life, as far as this command is with it.
+fn live(repository: &Repository, arguments: &UpArguments) -> Result<(), Error> {
+    if !cfg!(target_os = "linux") {
+        return Err(Error::OnlyLinux);
+    }
+    let programs = Programs::build(repository)?;
+    let directory = Directory::make(&path(repository, arguments.dir.as_ref())?)?;
+    let _held = directory.lock()?;
+    if processes::any(&directory) {
+        return Err(Error::SandboxRuns { directory: directory.root().to_owned() });
+    }
+    directory.renew()?;
+    let mut supervisor = Supervisor::of(&directory)?;
+    let lived = up(repository, arguments, &programs, &mut supervisor);
+    let lived = match lived {
+        Ok(Left::Running) => return Ok(()),
+        Ok(Left::ToBeStopped) => Ok(()),
+        Err(_) if supervisor.was_interrupted() => Err(Error::Interrupted),
+        Err(error) => Err(error),
+    };
+    eprintln!("==> stopping");
+    processes::stop(&directory)?;
+    lived
+}
+
+/// What is to become of a sandbox that is done with.
+enum Left {
+    Running,
+    ToBeStopped,
+}
+
+fn up(
+    repository: &Repository,
+    arguments: &UpArguments,
+    programs: &Programs,
+    supervisor: &mut Supervisor,
+) -> Result<Left, Error> {
+    let directory = supervisor.directory().clone();
+    eprintln!("==> management API server, logs in {}", directory.path("logs").display());
+    let (management, kubectl) = Management::start(supervisor, programs.kube())?;
+    eprintln!("==> simulators, {} times as fast", arguments.time_scale);
+    let kube = programs.kube_program();
+    let simulator = Simulator::start(supervisor, &programs.own("helix-sim"), &kube, arguments.time_scale)?;
+    eprintln!("==> operator");
+    operator::install(supervisor, repository, &kubectl)?;
+    let credentials = operator::kubeconfig(&directory, &management, &kubectl)?;
+    if !arguments.without_operator {
+        supervisor.start("helix-operator", &mut operator::command(programs, &credentials))?;
+    }
+
+    let example = repository.path("manifests/examples/sandbox.yaml");
+    let file = arguments.platform.as_ref().unwrap_or(&example);
+    let platform = Platform::read(file, simulator.endpoint())?;
+    eprintln!("==> platform {} from {}", platform.name(), file.display());
+    operator::namespace(&kubectl, platform.namespace())?;
+    for secret in platform.token_secrets(simulator.token()) {
+        kubectl.apply(&secret)?;
+    }
+    kubectl.apply(platform.document())?;
+
+    if arguments.without_operator {
+        let program = programs.own("helix-operator");
+        print!("{}", access::run_operator(&program, &credentials));
+        if arguments.detach {
+            return Ok(Left::Running);
+        }
+    }
+    let mut following = Following::start(supervisor, &kubectl, &platform)?;
+    let limit = arguments.detach.then(|| Duration::from_secs(arguments.timeout));
+    following.until_ready(limit)?;
+    access::fetch(&kubectl, &platform, &directory)?;
+    let seconds = following.since.elapsed().as_secs_f64();
+    eprintln!("==> Ready {seconds:.1} s after it was applied");
+    print!("{}", access::look_around(&platform, &directory, &kube, arguments.detach));
+    if arguments.detach {
+        return Ok(Left::Running);
+    }
+    match following.until_interrupted() {
+        Err(Error::Interrupted) => Ok(Left::ToBeStopped),
+        // `cargo xtask sandbox down` from another shell ends all of them.
+        Err(Error::Ended { .. }) if processes::is_stopping(&directory) => Ok(Left::ToBeStopped),
+        Err(error) => Err(error),
+        Ok(never) => match never {},
+    }
+}
+
+/// A platform that is being followed.
+struct Following<'sandbox> {
+    supervisor: &'sandbox mut Supervisor,
+    kubectl: &'sandbox Kubectl<'sandbox>,
+    platform: &'sandbox Platform,
+    watch: Watch,
+    view: View,
+    display: Display,
+    /// When it was applied.
+    since: Instant,
+}
+
+impl<'sandbox> Following<'sandbox> {
+    fn start(
+        supervisor: &'sandbox mut Supervisor,
+        kubectl: &'sandbox Kubectl<'sandbox>,
+        platform: &'sandbox Platform,
+    ) -> Result<Self, Error> {
+        let since = Instant::now();
+        let watch = watch(supervisor, kubectl, platform)?;
+        Ok(Self { supervisor, kubectl, platform, watch, view: View::default(), display: Display::new(since), since })
+    }
+
+    /// Shows what happens until the platform is Ready, for at most `limit`.
+    fn until_ready(&mut self, limit: Option<Duration>) -> Result<(), Error> {
+        while !self.view.is_ready() {
+            if limit.is_some_and(|limit| self.since.elapsed() > limit) {
+                let waiting_for = self.view.waiting_for().unwrap_or("the operator's first word");
+                return Err(Error::NotReady {
+                    what: format!("the platform {}, which waits for {waiting_for}", self.platform.name()),
+                    seconds: self.since.elapsed().as_secs(),
+                    logs: self.supervisor.directory().path("logs"),
+                });
+            }
+            self.follow()?;
+        }
+        self.display.rest();
+        Ok(())
+    }
+
+    /// Goes on showing what happens.
+    fn until_interrupted(&mut self) -> Result<std::convert::Infallible, Error> {
+        self.display = Display::new(self.since);
+        loop {
+            self.follow()?;
+        }
+    }
+
+    fn follow(&mut self) -> Result<(), Error> {
+        match self.supervisor.next(TICK)? {
+            None => {}
+            Some(Event::WatchEnded(id)) if self.watch.has(id) => {
+                self.watch = watch(self.supervisor, self.kubectl, self.platform)?;
+            }
+            Some(Event::Unreadable(problem)) => {
+                return Err(Error::Answer { command: "kubectl get --watch".to_owned(), problem });
+            }
+            Some(event) => {
+                self.view.see(event);
+                self.display.show(&self.view);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn watch(supervisor: &Supervisor, kubectl: &Kubectl<'_>, platform: &Platform) -> Result<Watch, Error> {
+    let which = (platform.namespace(), platform.name());
+    Watch::start(kubectl, supervisor.directory(), which, &supervisor.sender())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_scale_is_a_number_above_zero() {
+        assert_eq!(time_scale("20"), Ok(20.0));
+        for wrong in ["0", "-1", "inf", "NaN", "fast"] {
+            assert!(time_scale(wrong).unwrap_err().contains("such as 20"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The platform's document, made to mean the simulators and nothing else.
+//!
+//! What a platform may be is not judged here: the API server and the operator do that, as they would anywhere.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::error::Error;
+
+/// Where the platform's namespace comes from when the document names none; it is the operator's own, too.
+pub(crate) const NAMESPACE: &str = "helix-system";
+
+/// From where the operator, kubectl and talosctl call in a sandbox.
+const LOOPBACK: &str = "127.0.0.0/8";
+
+/// A platform to be applied.
+#[derive(Debug)]
+pub(crate) struct Platform {
+    document: Value,
+}
+
+impl Platform {
+    /// Reads a file that holds one `HelixPlatform` and points it at the simulated API at `endpoint`, whatever endpoint
+    /// it named, so that a sandbox never touches a real project; lets loopback through its allow-list, or else nobody
+    /// on this machine would reach its machines.
+    ///
+    /// # Errors
+    /// [`Error::File`] without the file, [`Error::Content`] when it holds something else.
+    pub(crate) fn read(path: &Path, endpoint: &str) -> Result<Self, Error> {
+        let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
+        Self::parse(&text, endpoint).map_err(|problem| Error::Content { path: path.to_owned(), problem })
+    }
+
+    fn parse(text: &str, endpoint: &str) -> Result<Self, String> {
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let mut document: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            format!("it is not one YAML document ({error}); write a single HelixPlatform, as manifests/examples/sandbox.yaml is")
+        })?;
+        if document["kind"] != "HelixPlatform" {
+            return Err(format!("its kind is {}; write a HelixPlatform", document["kind"]));
+        }
+        if !document["metadata"]["name"].is_string() {
+            return Err("it has no metadata.name; write one".to_owned());
+        }
+        if document["metadata"]["namespace"].is_null() {
+            document["metadata"]["namespace"] = json!(NAMESPACE);
+        }
+        let Some(hetzner) = document.pointer_mut("/spec/provider/hetzner").filter(|value| value.is_object()) else {
+            return Err("it has no spec.provider.hetzner; write one: a sandbox simulates Hetzner".to_owned());
+        };
+        hetzner["endpoint"] = json!(endpoint);
+        if let Some(allowed) = hetzner["apiAllowlist"].as_array_mut()
+            && !allowed.contains(&json!(LOOPBACK))
+        {
+            allowed.push(json!(LOOPBACK));
+        }
+        Ok(Self { document })
+    }
+
+    /// The document to be applied.
+    pub(crate) fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        self.document["metadata"]["name"].as_str().unwrap_or_default()
+    }
+
+    /// Its namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        self.document["metadata"]["namespace"].as_str().unwrap_or(NAMESPACE)
+    }
+
+    /// The Secrets with the simulated project's token that the platform refers to.
+    pub(crate) fn token_secrets(&self, token: &str) -> Vec<Value> {
+        let hetzner = &self.document["spec"]["provider"]["hetzner"];
+        let references = ["tokenSecretRef", "clusterTokenSecretRef"].map(|field| &hetzner[field]);
+        let named = references.into_iter().filter_map(|reference| {
+            let key = reference["key"].as_str().unwrap_or("token");
+            Some((reference["name"].as_str()?, key))
+        });
+        named
+            .map(|(name, key)| {
+                json!({
+                    "apiVersion": "v1",
+                    "kind": "Secret",
+                    "metadata": {"name": name, "namespace": self.namespace()},
+                    "stringData": {key: token},
+                })
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDPOINT: &str = "http://127.1.0.1:4000/v1";
+
+    #[test]
+    fn a_platform_means_the_simulator_whatever_endpoint_it_named() {
+        let text = "kind: HelixPlatform\nmetadata: {name: prod}\nspec:\n  provider:\n    hetzner:\n      \
+                    endpoint: https://api.hetzner.cloud/v1\n      tokenSecretRef: {name: hcloud, key: t}\n      \
+                    apiAllowlist: [203.0.113.7/32]\n";
+        let platform = Platform::parse(text, ENDPOINT).unwrap();
+        assert_eq!((platform.name(), platform.namespace()), ("prod", NAMESPACE));
+        let hetzner = &platform.document()["spec"]["provider"]["hetzner"];
+        assert_eq!(hetzner["endpoint"], ENDPOINT);
+        assert_eq!(hetzner["apiAllowlist"], json!(["203.0.113.7/32", LOOPBACK]));
+        let secrets = platform.token_secrets("secret");
+        assert_eq!(secrets.len(), 1);
+        assert_eq!(secrets[0]["stringData"], json!({"t": "secret"}));
+    }
+
+    #[test]
+    fn the_examples_are_platforms() {
+        for example in ["sandbox", "minimal", "full"] {
+            let path = format!("{}/../manifests/examples/{example}.yaml", env!("CARGO_MANIFEST_DIR"));
+            let platform = Platform::read(Path::new(&path), ENDPOINT).unwrap();
+            assert!(!platform.token_secrets("secret").is_empty(), "{example}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_platform_is_refused_with_what_to_write() {
+        for (text, remedy) in [
+            ("a: 1\n---\nb: 2\n", "a single HelixPlatform"),
+            ("kind: Pod\nmetadata: {name: a}\n", "write a HelixPlatform"),
+            ("kind: HelixPlatform\nspec: {}\n", "metadata.name"),
+            ("kind: HelixPlatform\nmetadata: {name: a}\nspec: {}\n", "spec.provider.hetzner"),
+        ] {
+            let problem = Platform::parse(text, ENDPOINT).unwrap_err();
+            assert!(problem.contains(remedy), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The simulators of a sandbox: starting `helix-sim`, and how to reach what it simulates.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::sandbox::supervisor::Supervisor;
+
+/// As long as the simulators may take to listen.
+const LONGEST_START: Duration = Duration::from_secs(30);
+
+/// What `helix-sim` says of itself in `control.json` once it listens.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Simulator {
+    /// URL of the simulated Hetzner API; ends in `/v1`.
+    hetzner_endpoint: String,
+    /// The token of the simulated project.
+    token: String,
+}
+
+impl Simulator {
+    /// Starts it, waits until it listens, and writes `hetzner.env` and `control.json`.
+    ///
+    /// # Errors
+    /// When it can't be started, ends, does not listen in time or says something unreadable, or when interrupted.
+    pub(crate) fn start(
+        supervisor: &mut Supervisor,
+        program: &Path,
+        kube: &Path,
+        time_scale: f64,
+    ) -> Result<Self, Error> {
+        let directory = supervisor.directory().clone();
+        let mut command = Command::new(program);
+        command.arg("--dir").arg(directory.path("sim"));
+        command.arg("--time-scale").arg(time_scale.to_string());
+        command.arg("--kube").arg(kube);
+        supervisor.start("helix-sim", &mut command)?;
+
+        let control = directory.path("sim/control.json");
+        supervisor.wait("the simulators", LONGEST_START, || control.is_file())?;
+        let text = fs::read_to_string(&control).map_err(Error::file("read", &control))?;
+        let simulator: Self = serde_json::from_str(&text).map_err(|error| Error::Content {
+            path: control,
+            problem: format!("it is not what helix-sim writes ({error}); build both from one checkout"),
+        })?;
+        directory.write("control.json", &text)?;
+        let variables = [("HCLOUD_ENDPOINT", &simulator.hetzner_endpoint), ("HCLOUD_TOKEN", &simulator.token)];
+        directory.write("hetzner.env", &variables.map(|(name, value)| format!("{name}={value}\n")).concat())?;
+        Ok(simulator)
+    }
+
+    /// URL of the simulated Hetzner API; ends in `/v1`.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.hetzner_endpoint
+    }
+
+    /// The token of the simulated project.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+}

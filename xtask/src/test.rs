@@ -1,0 +1,123 @@
+//! `cargo xtask test [--fast]`: every test, with what it needs.
+//!
+//! Integration tests whose file is named `e2e_*.rs` start processes and find them by two variables, which this command
+//! sets after it has built what they name:
+//!
+//! - `HELIX_TOOLS_DIR`: the directory of the program `kube` (see `tools/kube`);
+//! - `HELIX_BIN_DIR`: the directory of the project's own programs, `helix-operator`, `helix-sim` and `helix`.
+//!
+//! `--fast` leaves exactly those test files out. It sets neither variable and needs no Go.
+
+use std::process::Command;
+
+use crate::error::Error;
+use crate::process;
+use crate::repository::{Metadata, Package, Repository};
+use crate::tools;
+
+/// Where end-to-end tests find the program `kube`.
+const TOOLS_DIR: &str = "HELIX_TOOLS_DIR";
+
+/// Where end-to-end tests find the project's own programs.
+const BIN_DIR: &str = "HELIX_BIN_DIR";
+
+/// Test files of this prefix start processes.
+const END_TO_END: &str = "e2e_";
+
+/// Debian packages that tests need, besides Rust, Go and git. None at present.
+const SYSTEM_PACKAGES: &[&str] = &[];
+
+/// Arguments of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Leave out the tests that start processes (tests/e2e_*.rs)
+    #[arg(long)]
+    fast: bool,
+}
+
+/// `cargo xtask test`.
+///
+/// # Errors
+/// When something that the tests need can't be had, or a test fails.
+pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), Error> {
+    let metadata = repository.metadata()?;
+    if arguments.fast { fast(repository, &metadata) } else { all(repository, &metadata) }
+}
+
+fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
+    install(SYSTEM_PACKAGES)?;
+    let kube = tools::kube(repository)?;
+    // Tests and programs in one go: with the same features on, nothing is compiled twice.
+    process::step(repository.cargo().args(["build", "--workspace", "--all-targets", "--locked"]))?;
+    let programs = metadata.target_directory()?.join("debug");
+    let mut cargo = repository.cargo();
+    cargo
+        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+        .env(TOOLS_DIR, kube.directory())
+        .env(BIN_DIR, programs);
+    process::step(&mut cargo)
+}
+
+/// Cargo has no way to leave a test file out, so this names all the others; doc tests can't be named together with
+/// anything else.
+fn fast(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
+    let mut named = repository.cargo();
+    named.args(["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
+    for test in fast_tests(metadata.packages()) {
+        named.args(["--test", test]);
+    }
+    process::step(&mut named)?;
+    process::step(repository.cargo().args(["test", "--workspace", "--locked", "--no-fail-fast", "--doc"]))
+}
+
+/// The names of the integration tests that start no process. Two crates may have tests of one name, and naming it once
+/// means both.
+fn fast_tests<'metadata>(packages: impl Iterator<Item = Package<'metadata>>) -> Vec<&'metadata str> {
+    let mut names: Vec<_> =
+        packages.flat_map(Package::integration_tests).filter(|name| !name.starts_with(END_TO_END)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Installs the missing packages where that is possible without asking: as root on Debian. Elsewhere names them.
+fn install(packages: &[&str]) -> Result<(), Error> {
+    let missing: Vec<&str> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    if !is_root_on_debian() {
+        let remedy = format!("`apt-get install {names}` as root on Debian, or your system's packages of these names");
+        return Err(Error::Packages { packages: names, remedy });
+    }
+    process::step(Command::new("apt-get").args(["update", "-qq"]))?;
+    let mut apt = Command::new("apt-get");
+    apt.args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing);
+    process::step(apt.env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+fn is_installed(package: &str) -> bool {
+    let query = Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status}", package]).output();
+    query.is_ok_and(|output| output.stdout == b"installed")
+}
+
+fn is_root_on_debian() -> bool {
+    std::path::Path::new("/etc/debian_version").exists()
+        && process::answer(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_tests_are_all_but_those_that_start_processes() {
+        let target = |kind: &str, name: &str| serde_json::json!({"kind": [kind], "name": name});
+        let json = serde_json::json!({"packages": [
+            {"name": "a", "targets": [target("lib", "a"), target("test", "golden"), target("test", "e2e_create")]},
+            {"name": "b", "targets": [target("bin", "e2e_no_test"), target("test", "golden"), target("test", "api")]},
+        ]});
+        assert_eq!(fast_tests(Metadata::from_json(json).packages()), ["api", "golden"]);
+    }
+}
