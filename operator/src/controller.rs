@@ -1,6 +1,6 @@
 //! The watches, and what of them causes a pass.
 //!
-//! A platform is passed over when its generation, annotations or deletion change: its status, its finalizers and its
+//! A platform gets a pass when its generation, annotations or deletion change: its status, its finalizers and its
 //! managed fields are this operator's own writing, and no news. A `HelixMachine` causes a pass of its platform only when
 //! it is deleted.
 

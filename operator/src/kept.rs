@@ -25,7 +25,7 @@ pub(crate) struct Past {
     /// Keeps the project open: its budget and its reading outlive a pass.
     pub(crate) project: Option<Arc<SharedProject>>,
     /// The platform as the last write of this process left it.
-    pub(crate) written: Option<HelixPlatform>,
+    pub(crate) written: Option<Arc<HelixPlatform>>,
     /// When the status was written last.
     pub(crate) status_written: Option<Timestamp>,
     /// Which events were published.
@@ -39,7 +39,7 @@ impl Past {
     /// The newer of what the watch shows and what this process wrote itself, which the watch may not show yet.
     pub(crate) fn newest(&self, watched: Arc<HelixPlatform>) -> Arc<HelixPlatform> {
         match &self.written {
-            Some(written) if version(written) > version(&watched) => Arc::new(written.clone()),
+            Some(written) if version(written) > version(&watched) => Arc::clone(written),
             _ => watched,
         }
     }
@@ -137,7 +137,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_newer_of_watched_and_written_counts() {
-        let past = Past { written: Some(platform("100", 1)), ..Past::default() };
+        let past = Past { written: Some(Arc::new(platform("100", 1))), ..Past::default() };
         let newest = |watched: &str| past.newest(Arc::new(platform(watched, 1))).metadata.resource_version.clone();
         assert_eq!(newest("99").as_deref(), Some("100"), "versions are compared as numbers");
         assert_eq!(newest("101").as_deref(), Some("101"));

@@ -57,8 +57,9 @@ pub(crate) async fn reconcile(platform: Arc<HelixPlatform>, operator: Arc<Operat
             place.succeeded();
             Ok(next)
         }
-        // Somebody has removed the finalizer by hand: there is nobody left to tell.
-        Err(error) if error.is_absent() => Ok(forget(&operator, &labels, &uid)),
+        // Somebody has removed the finalizer by hand: there is nobody left to tell. Where the watch still shows the
+        // platform, something else is missing, such as a resource definition.
+        Err(error) if error.is_absent() && !operator.exists(&uid) => Ok(forget(&operator, &labels, &uid)),
         Err(error) => Err(error),
     }
 }
@@ -187,8 +188,9 @@ async fn with_finalizer(
 
 fn remember(past: &mut Past, mut written: HelixPlatform) -> Arc<HelixPlatform> {
     written.metadata.managed_fields = None;
-    past.written = Some(written.clone());
-    Arc::new(written)
+    let written = Arc::new(written);
+    past.written = Some(Arc::clone(&written));
+    written
 }
 
 /// Why there is no project to work in.

@@ -1,6 +1,9 @@
 //! The election on a real API server: of many candidates one wins, a leader that is gone is replaced only after the
 //! term, and one that leaves cleanly at once.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "what the clients' tests need besides")]
 #[path = "../../crates/clients/tests/support/api_server.rs"]
 mod api_server;
 
@@ -14,11 +17,8 @@ use kube::Client;
 use kube::api::{Api, DeleteParams};
 
 const NAMESPACE: &str = "default";
-const TERMS: Terms = Terms {
-    lease: Duration::from_secs(2),
-    renew: Duration::from_millis(1300),
-    retry: Duration::from_millis(100),
-};
+const TERMS: Terms =
+    Terms { lease: Duration::from_secs(2), renew: Duration::from_millis(1300), retry: Duration::from_millis(100) };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_election_on_a_real_api_server() {

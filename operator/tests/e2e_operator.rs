@@ -1,6 +1,9 @@
 //! The program on a real API server, under exactly the role of `manifests/operator-rbac.yaml`, without any provider:
 //! what it says when it cannot work, that it resumes by itself, and that it stands by, takes over and leaves.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "what the clients' tests need besides")]
 #[path = "../../crates/clients/tests/support/api_server.rs"]
 mod api_server;
 #[path = "support/program.rs"]
@@ -139,7 +142,8 @@ async fn it_serves_its_metrics(program: &Program) {
     assert_eq!(program.get("/readyz").await, (200, "working\n".to_owned()));
     let (status, metrics) = program.get("/metrics").await;
     assert_eq!(status, 200);
-    let phase = r#"helix_platform_phase{namespace="helix-system",platform="paused",phase="HardenedCore",state="Unknown"} 1"#;
+    let phase =
+        r#"helix_platform_phase{namespace="helix-system",platform="paused",phase="HardenedCore",state="Unknown"} 1"#;
     for line in [phase, "helix_leads 1", r#"helix_api_budget_limit{namespace="helix-system",secret="hcloud"} 3600"#] {
         assert!(metrics.lines().any(|written| written == line), "{line} is not in\n{metrics}");
     }

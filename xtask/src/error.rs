@@ -129,7 +129,7 @@ pub(crate) enum Error {
     #[error("can't wait for signals")]
     Signals {
         /// What the system said.
-        source: nix::Error,
+        source: io::Error,
     },
 
     /// Processes of a sandbox could not be killed.

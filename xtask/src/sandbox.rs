@@ -30,7 +30,7 @@ use crate::sandbox::kubectl::Kubectl;
 use crate::sandbox::management::Management;
 use crate::sandbox::platform::Platform;
 use crate::sandbox::programs::Programs;
-use crate::sandbox::progress::{Display, View};
+use crate::sandbox::progress::{Display, End, View};
 use crate::sandbox::simulator::Simulator;
 use crate::sandbox::supervisor::Supervisor;
 use crate::sandbox::watch::{Event, Watch};
@@ -59,7 +59,7 @@ struct UpArguments {
     /// The platform to apply; its endpoint is replaced by the simulator's [default: manifests/examples/sandbox.yaml]
     #[arg(long, value_name = "FILE")]
     platform: Option<PathBuf>,
-    /// Return when the platform is Ready and leave the sandbox running
+    /// Return when the platform is Ready, or as far as it is built, and leave the sandbox running
     #[arg(long)]
     detach: bool,
     /// Start no operator, but say how to run one yourself, in a debugger for instance; with --detach, return at once
@@ -111,7 +111,12 @@ fn path(repository: &Repository, given: Option<&PathBuf>) -> Result<PathBuf, Err
 }
 
 fn stop(repository: &Repository, arguments: &DownArguments) -> Result<(), Error> {
-    let directory = Directory::find(&path(repository, arguments.dir.as_ref())?)?;
+    let path = path(repository, arguments.dir.as_ref())?;
+    if !path.exists() {
+        println!("nothing was running; there is no {}", path.display());
+        return Ok(());
+    }
+    let directory = Directory::find(&path)?;
     let was_running = processes::any(&directory);
     processes::stop(&directory)?;
     let outcome = if was_running { "stopped" } else { "nothing was running" };
@@ -188,10 +193,13 @@ fn up(
     }
     let mut following = Following::start(supervisor, &kubectl, &platform)?;
     let limit = arguments.detach.then(|| Duration::from_secs(arguments.timeout));
-    following.until_ready(limit)?;
+    let end = following.until_end(limit)?;
     access::fetch(&kubectl, &platform, &directory)?;
     let seconds = following.since.elapsed().as_secs_f64();
-    eprintln!("==> Ready {seconds:.1} s after it was applied");
+    match end {
+        End::Ready => eprintln!("==> Ready {seconds:.1} s after it was applied"),
+        End::NotImplemented(what) => eprintln!("==> a cluster {seconds:.1} s after it was applied; {what}"),
+    }
     print!("{}", access::look_around(&platform, &directory, &kube, arguments.detach));
     if arguments.detach {
         return Ok(Left::Running);
@@ -228,21 +236,23 @@ impl<'sandbox> Following<'sandbox> {
         Ok(Self { supervisor, kubectl, platform, watch, view: View::default(), display: Display::new(since), since })
     }
 
-    /// Shows what happens until the platform is Ready, for at most `limit`.
-    fn until_ready(&mut self, limit: Option<Duration>) -> Result<(), Error> {
-        while !self.view.is_ready() {
+    /// Shows what happens until the platform has come as far as it can, for at most `limit`.
+    fn until_end(&mut self, limit: Option<Duration>) -> Result<End, Error> {
+        loop {
+            if let Some(end) = self.view.end() {
+                self.display.rest();
+                return Ok(end);
+            }
             if limit.is_some_and(|limit| self.since.elapsed() > limit) {
-                let waiting_for = self.view.waiting_for().unwrap_or("the operator's first word");
+                let waiting_for = self.view.waiting_for().unwrap_or("nothing yet");
                 return Err(Error::NotReady {
-                    what: format!("the platform {}, which waits for {waiting_for}", self.platform.name()),
+                    what: format!("the platform {} (it waits for: {waiting_for})", self.platform.name()),
                     seconds: self.since.elapsed().as_secs(),
                     logs: self.supervisor.directory().path("logs"),
                 });
             }
             self.follow()?;
         }
-        self.display.rest();
-        Ok(())
     }
 
     /// Goes on showing what happens.

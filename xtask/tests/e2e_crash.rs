@@ -3,6 +3,8 @@
 //!
 //! The moments come from a seed that is printed; `HELIX_SEED` takes another.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,2 +1,65 @@
-//! Being built.
-fn main() {}
+//! `helix`: what would happen, why it waits, what is rendered, and the way out of a lost secret bundle.
+//!
+//! Nothing here changes a platform but `helix secrets import`, which only ever creates. Each command is a file; what
+//! they share is where a platform comes from ([`file`](mod@file), [`live`]) and where text goes ([`output`]).
+
+mod arguments;
+mod clock;
+mod error;
+mod explain;
+mod file;
+mod live;
+mod output;
+mod plan;
+mod render;
+mod secrets;
+mod sight;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command, SecretsCommand};
+use error::CliError;
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing is to be changed, or the command knows no changes.
+    Done,
+    /// There is something to change.
+    Changes,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::Changes => Self::from(2),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return output::usage(&error),
+    };
+    match run(arguments.command) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => output::failure(&error),
+    }
+}
+
+fn run(command: Command) -> Result<Outcome, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
+    runtime.block_on(async {
+        match command {
+            Command::Plan(arguments) => plan::run(&arguments).await,
+            Command::Explain(arguments) => explain::run(&arguments).await,
+            Command::Render(arguments) => render::run(&arguments).await,
+            Command::Secrets { command: SecretsCommand::Export(arguments) } => secrets::export(&arguments).await,
+            Command::Secrets { command: SecretsCommand::Import(arguments) } => secrets::import(&arguments).await,
+        }
+    })
+}

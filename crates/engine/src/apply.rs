@@ -47,18 +47,21 @@ pub(crate) struct Met {
     pub(crate) until: Option<Timestamp>,
     /// Whether the effect may have happened all the same, or the facts have turned out to be out of date.
     pub(crate) distrust: bool,
+    /// Whether it belongs to the way things go: it passes by itself, and nobody has to read of it.
+    pub(crate) expected: bool,
 }
 
 impl Met {
     fn failed(reason: &str, message: String) -> Self {
         let kind = SetbackKind::Failed { reason: reason.to_owned(), message };
-        Self { kind, until: None, distrust: false }
+        Self { kind, until: None, distrust: false, expected: false }
     }
 }
 
 impl From<TalosError> for Met {
     fn from(error: TalosError) -> Self {
-        Self::failed(error.reason(), error.to_string())
+        let expected = matches!(error, TalosError::NotReady { .. });
+        Self { expected, ..Self::failed(error.reason(), error.to_string()) }
     }
 }
 
@@ -83,6 +86,9 @@ impl From<SecretMakerError> for Met {
 impl From<CloudError> for Met {
     fn from(error: CloudError) -> Self {
         let distrust = error.is_ambiguous() || matches!(error, CloudError::NotFound { .. });
+        // Hetzner changes a resource once at a time, and lets go of what a deleted server used only after a while.
+        let expected =
+            matches!(error, CloudError::Conflict { .. } | CloudError::Locked { .. } | CloudError::InUse { .. });
         let until = match &error {
             CloudError::RateLimited { resets_at } => Some(*resets_at),
             CloudError::BudgetExhausted { until } => Some(*until),
@@ -95,7 +101,7 @@ impl From<CloudError> for Met {
             CloudError::LimitExceeded { message } => SetbackKind::LimitExceeded { message },
             other => SetbackKind::Failed { reason: other.reason().to_owned(), message: other.to_string() },
         };
-        Self { kind, until, distrust }
+        Self { kind, until, distrust, expected }
     }
 }
 
@@ -121,6 +127,7 @@ async fn carry_out(applier: Applier<'_>, item: &PlanItem) -> Applied {
     let what = step.to_string();
     match &result {
         Ok(()) => tracing::info!(step = %what, "done"),
+        Err(met) if met.expected => tracing::debug!(step = %what, met = ?met.kind, "not yet"),
         Err(met) => {
             tracing::warn!(step = %what, met = ?met.kind, "not done");
             if met.distrust {

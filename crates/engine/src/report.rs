@@ -83,7 +83,10 @@ fn kept(platform: &HelixPlatform) -> HelixPlatformStatus {
 
 /// A platform that is to be left alone.
 pub(crate) fn paused(platform: &HelixPlatform, now: Timestamp) -> HelixPlatformStatus {
-    let message = "spec.paused is true: Helix leaves the platform alone; set it to false to go on";
+    let message = match platform.metadata.deletion_timestamp {
+        None => "spec.paused is true: Helix leaves the platform alone; set it to false to go on",
+        Some(_) => "spec.paused is true: Helix leaves the platform alone; set it to false to let it be deleted",
+    };
     conditions::into_status(kept(platform), platform, "Paused", message, now)
 }
 

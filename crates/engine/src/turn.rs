@@ -91,11 +91,12 @@ pub struct Turn {
 /// Turns the engine once for a platform.
 pub async fn turn(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) -> Turn {
     let now = seams.clock.now();
-    if platform.metadata.deletion_timestamp.is_some() {
-        return tear_down(seams, platform, memory, now).await;
-    }
+    // Paused comes first: a platform that is left alone is not torn down either.
     if platform.spec.paused {
         return idle(report::paused(platform, now), now + JUDGE_AGAIN);
+    }
+    if platform.metadata.deletion_timestamp.is_some() {
+        return tear_down(seams, platform, memory, now).await;
     }
     let catalogue = match seams.project.catalogue(now).await {
         Ok(catalogue) => catalogue,
@@ -231,8 +232,10 @@ async fn carry_out(
                 events.push(Event { reason: "StepDone", message: step.what.clone(), warning: false });
             }
             Err(met) => {
-                let message = format!("{}: {}", step.what, report::setback(&met.kind));
-                events.push(Event { reason: "StepFailed", message, warning: true });
+                if !met.expected {
+                    let message = format!("{}: {}", step.what, report::setback(&met.kind));
+                    events.push(Event { reason: "StepFailed", message, warning: true });
+                }
                 memory.met(step.target.clone(), met.kind.clone(), now, met.until);
             }
         }

@@ -18,7 +18,7 @@ mod node;
 mod pods;
 mod process;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,8 +96,11 @@ pub async fn run(setting: Setting, stop: CancellationToken) -> io::Result<()> {
     setting.machines.ask(|guests, _| guests.set_membership(Membership::Processes));
     let mut changes = setting.machines.changes();
     let mut tasks: BTreeMap<ServerId, Tasks> = BTreeMap::new();
+    let mut disks: BTreeSet<ServerId> = BTreeSet::new();
     loop {
         follow(&setting, &mut tasks).await;
+        disks.extend(tasks.keys());
+        scrap(&setting, &mut disks).await;
         tokio::select! {
             () = stop.cancelled() => break,
             change = changes.recv() => if change.is_none() { break },
@@ -112,12 +115,9 @@ pub async fn run(setting: Setting, stop: CancellationToken) -> io::Result<()> {
 
 /// Starts what is missing and ends what is too much.
 async fn follow(setting: &Setting, tasks: &mut BTreeMap<ServerId, Tasks>) {
-    let (mut wanted, known) = setting.machines.look(|guests, _| {
-        let up: BTreeMap<ServerId, Running> =
-            guests.iter().filter_map(|guest| Some((guest.host().server, running(guest)?))).collect();
-        let known: Vec<ServerId> = guests.iter().map(|guest| guest.host().server).collect();
-        (up, known)
-    });
+    let mut wanted: BTreeMap<ServerId, Running> = setting
+        .machines
+        .look(|guests, _| guests.iter().filter_map(|guest| Some((guest.host().server, running(guest)?))).collect());
     let stale: Vec<ServerId> = tasks
         .iter()
         .filter(|(server, it)| wanted.get(server) != Some(&it.running))
@@ -127,16 +127,24 @@ async fn follow(setting: &Setting, tasks: &mut BTreeMap<ServerId, Tasks>) {
         if let Some(tasks) = tasks.remove(&server) {
             tasks.end().await;
         }
-        if !known.contains(&server) {
-            // Its disk went with it; what cannot be removed is in nobody's way.
-            let _ = tokio::fs::remove_dir_all(disk(&setting.root, server)).await;
-        }
     }
     wanted.retain(|server, _| !tasks.contains_key(server));
     for (server, running) in wanted {
         if let Some(handles) = start(setting, server, &running) {
             tasks.insert(server, Tasks { running, handles });
         }
+    }
+}
+
+/// Removes the disks of servers that are gone.
+async fn scrap(setting: &Setting, disks: &mut BTreeSet<ServerId>) {
+    let gone: Vec<ServerId> = setting
+        .machines
+        .look(|guests, _| disks.iter().filter(|server| guests.get(**server).is_none()).copied().collect());
+    for server in gone {
+        disks.remove(&server);
+        // What cannot be removed is in nobody's way: ids are not used again.
+        let _ = tokio::fs::remove_dir_all(disk(&setting.root, server)).await;
     }
 }
 

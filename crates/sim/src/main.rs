@@ -1,11 +1,12 @@
 //! `helix-sim`: the simulator as a program. It prints where it listens into two files and runs until it is told to stop.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use helix_sim::simulator::{MachineOptions, Options, Simulator, StartError};
+use helix_sim::simulator::{CONTROL_FILE, ENVIRONMENT_FILE, MachineOptions, Options, Simulator, StartError};
 use helix_sim::world::{TimeScale, WorldConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -50,7 +51,8 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -73,8 +75,7 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
         listen: arguments.listen,
         machines: arguments.kube.map(|kube| MachineOptions { dir: arguments.dir.clone(), kube }),
     };
-    std::fs::create_dir_all(&arguments.dir)
-        .map_err(|source| StartError::Write { path: arguments.dir.clone(), source })?;
+    prepare(&arguments.dir)?;
     let simulator = Simulator::start(options).await?;
     let written = simulator.write_files(&arguments.dir);
     if written.is_ok() {
@@ -86,4 +87,17 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
     }
     simulator.stop().await;
     written
+}
+
+/// Makes the directory, without what an earlier run wrote: whoever waits for the files must not find stale ones.
+fn prepare(dir: &Path) -> Result<(), StartError> {
+    let unusable = |source| StartError::Write { path: dir.to_owned(), source };
+    std::fs::create_dir_all(dir).map_err(unusable)?;
+    for name in [ENVIRONMENT_FILE, CONTROL_FILE] {
+        match std::fs::remove_file(dir.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }

@@ -18,6 +18,11 @@ use crate::talos::machines::Machines;
 use crate::world::{Permission, ProjectId, World, WorldConfig};
 use crate::{control, hetzner, kubernetes, load_balancer, talos};
 
+/// Holds endpoint and token, as other tools read them.
+pub const ENVIRONMENT_FILE: &str = "hetzner.env";
+/// Says where everything is.
+pub const CONTROL_FILE: &str = "control.json";
+
 /// Length of Hetzner's tokens.
 const TOKEN_LENGTH: usize = 64;
 
@@ -149,7 +154,7 @@ impl Simulator {
     /// See [`StartError::Write`].
     pub fn write_files(&self, dir: &Path) -> Result<(), StartError> {
         let env = format!("HCLOUD_ENDPOINT={}\nHCLOUD_TOKEN={}\n", self.endpoint, self.token);
-        write_private(&dir.join("hetzner.env"), &env)?;
+        write_private(&dir.join(ENVIRONMENT_FILE), &env)?;
         let control = serde_json::json!({
             "hetznerEndpoint": self.endpoint,
             "token": self.token,
@@ -157,7 +162,7 @@ impl Simulator {
             "pid": std::process::id(),
             "block": format!("127.{}.0.0/16", self.lease.block().second_octet()),
         });
-        write_private(&dir.join("control.json"), &format!("{control:#}\n"))
+        write_private(&dir.join(CONTROL_FILE), &format!("{control:#}\n"))
     }
 
     /// Stops everything that was started and gives the addresses back.

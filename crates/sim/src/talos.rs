@@ -4,6 +4,7 @@
 //! go. Every call ends in [`crate::world::machine`], which decides; here are TLS, roles, routing and the wire.
 //! What it deliberately doesn't do: anything that neither Helix nor a test calls.
 
+mod answers;
 pub mod caller;
 mod credentials;
 mod events;

@@ -1,26 +1,11 @@
 //! Whole lives of platforms on the in-process world: created, killed at every moment, deleted.
 
-use helix_crds::HelixPlatform;
+mod support;
+
+use helix_sim::inprocess::Kill;
 use helix_sim::inprocess::life::Life;
-use helix_sim::inprocess::{Kill, Universe};
-use helix_sim::world::WorldConfig;
-use jiff::{SignedDuration, Timestamp};
 
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
-
-/// The sandbox's example, as an API server would hand it out.
-fn sandbox() -> HelixPlatform {
-    let text = include_str!("../../../manifests/examples/sandbox.yaml");
-    let mut platform: HelixPlatform = serde_saphyr::from_str(text).expect("the example parses");
-    platform.metadata.uid = Some("0b1f6a52-6a0e-4c0e-9d7e-000000000001".to_owned());
-    platform.metadata.generation = Some(1);
-    platform
-}
-
-fn universe(seed: u64) -> Universe {
-    let now: Timestamp = "2026-11-21T00:00:00Z".parse().expect("a time");
-    Universe::new(WorldConfig { seed, ..WorldConfig::default() }, now)
-}
+use support::{HOUR, is_empty, sandbox, servers, universe};
 
 #[test]
 fn a_platform_is_made_and_deleted_without_a_trace() {
@@ -28,9 +13,9 @@ fn a_platform_is_made_and_deleted_without_a_trace() {
     life.until_ready(HOUR).unwrap();
     let (made_in, calls) = (life.passed(), life.universe().counts());
     println!("ready after {made_in:#}, {calls:?}");
-    assert_eq!(life.universe().with_world(|world, project, _| world.project(project).servers.len()), 5);
+    assert_eq!(servers(&life), 5);
     life.until_gone(HOUR).unwrap();
-    assert!(life.universe().with_world(|world, project, _| world.project(project).is_empty()));
+    assert!(is_empty(&life));
     let receipt = life.events.last().expect("a receipt");
     assert_eq!(receipt.reason, "Deleted");
     assert!(receipt.message.contains("server sandbox-cp-0"), "{}", receipt.message);
@@ -54,8 +39,7 @@ fn a_kill_at_any_call_ends_in_the_same_state() {
             assert_eq!(made, Ok(()), "seed 2, killed {kill:?} call {nth}");
             let gone = life.until_gone(HOUR);
             assert_eq!(gone, Ok(()), "seed 2, killed {kill:?} call {nth}");
-            let empty = life.universe().with_world(|world, project, _| world.project(project).is_empty());
-            assert!(empty, "seed 2, killed {kill:?} call {nth}");
+            assert!(is_empty(&life), "seed 2, killed {kill:?} call {nth}");
         }
     }
 }

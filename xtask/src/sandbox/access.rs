@@ -53,7 +53,7 @@ pub(crate) fn look_around(platform: &Platform, directory: &Directory, kube: &Pat
     };
     format!(
         "\n\
-         {name} is Ready. Look around (any kubectl will do; this one was built):\n\n  \
+         Look around in {name} (any kubectl will do; this one was built):\n\n  \
          export KUBECTL='{kubectl} kubectl' DIR='{root}'\n\n\
          The platform:      $KUBECTL --kubeconfig $DIR/management.kubeconfig -n {namespace} get hp,hm\n\
          Its cluster:       $KUBECTL --kubeconfig $DIR/workload.kubeconfig get nodes -o wide\n\

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use helix_crds::{HelixMachine, HelixPlatform, PhaseState};
+use helix_crds::{HelixMachine, HelixPlatform, PhaseName, PhaseState};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::sandbox::watch::Event;
@@ -22,6 +22,15 @@ const NAME_WIDTH: usize = 24;
 pub(crate) struct View {
     platform: Option<Box<HelixPlatform>>,
     machines: BTreeMap<String, Box<HelixMachine>>,
+}
+
+/// As far as a platform comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// All that was asked for is there.
+    Ready,
+    /// The cluster is there, and what comes next is not built yet, as this says.
+    NotImplemented(String),
 }
 
 /// How something stands.
@@ -67,11 +76,24 @@ impl View {
         }
     }
 
-    /// Whether all that was asked for is Ready, and the operator says so of the present spec.
-    pub(crate) fn is_ready(&self) -> bool {
-        let Some(platform) = &self.platform else { return false };
-        let Some(status) = &platform.status else { return false };
-        status.phase.as_deref() == Some("Ready") && status.observed_generation == platform.metadata.generation
+    /// Whether the platform has come as far as it can, by what the operator says of the present spec.
+    pub(crate) fn end(&self) -> Option<End> {
+        let platform = self.platform.as_ref()?;
+        let status = platform.status.as_ref()?;
+        if status.observed_generation != platform.metadata.generation {
+            return None;
+        }
+        let phase = status.phase.as_deref()?;
+        if phase == "Ready" {
+            return Some(End::Ready);
+        }
+        let has_cluster = status
+            .phases
+            .iter()
+            .any(|phase| phase.name == PhaseName::ImmutableSubstrate && phase.state == PhaseState::Ready);
+        let condition = status.conditions.iter().find(|condition| condition.type_ == phase)?;
+        let not_implemented = condition.reason == "NotImplemented";
+        (has_cluster && not_implemented).then(|| End::NotImplemented(condition.message.clone()))
     }
 
     /// What the platform waits for, in the operator's words.
@@ -162,11 +184,13 @@ impl Display {
                     stays
                 });
                 for (place, row) in rows.iter().enumerate() {
-                    let line = lines.entry(row.name.clone()).or_insert_with(|| {
-                        let line = all.insert(place, ProgressBar::new_spinner());
+                    let line =
+                        lines.entry(row.name.clone()).or_insert_with(|| all.insert(place, ProgressBar::new_spinner()));
+                    if row.mark == Mark::Works {
                         line.enable_steady_tick(TURN);
-                        line
-                    });
+                    } else {
+                        line.disable_steady_tick();
+                    }
                     line.set_style(style(row.mark));
                     line.set_prefix(padded(&row.name));
                     line.set_message(row.text.clone());
@@ -255,11 +279,27 @@ mod tests {
     }
 
     #[test]
-    fn ready_is_what_the_operator_says_of_the_present_spec() {
-        assert!(!seen([]).is_ready());
-        assert!(!seen([platform("ImmutableSubstrate", 2)]).is_ready());
-        assert!(!seen([platform("Ready", 1)]).is_ready());
-        assert!(seen([platform("Ready", 2)]).is_ready());
+    fn the_end_is_what_the_operator_says_of_the_present_spec() {
+        assert_eq!(seen([]).end(), None);
+        assert_eq!(seen([platform("ImmutableSubstrate", 2)]).end(), None);
+        assert_eq!(seen([platform("Ready", 1)]).end(), None);
+        assert_eq!(seen([platform("Ready", 2)]).end(), Some(End::Ready));
+    }
+
+    #[test]
+    fn a_phase_that_is_not_built_is_an_end_once_there_is_a_cluster() {
+        let Event::Platform(Some(mut platform)) = platform("SecurityWeave", 2) else { panic!("a platform") };
+        let status = platform.status.as_mut().unwrap();
+        let condition = json!({
+            "type": "SecurityWeave", "status": "False", "reason": "NotImplemented", "message": "not yet",
+            "lastTransitionTime": "2026-11-21T09:30:00Z",
+        });
+        status.conditions = vec![serde_json::from_value(condition).unwrap()];
+        let mut ready = platform.clone();
+        ready.status.as_mut().unwrap().phases[1].state = PhaseState::Ready;
+        assert_eq!(seen([Event::Platform(Some(platform))]).end(), None);
+        let end = seen([Event::Platform(Some(ready))]).end();
+        assert_eq!(end, Some(End::NotImplemented("not yet".to_owned())));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ use serde_json::Value;
 
 /// The namespace of the example platform.
 pub(crate) const NAMESPACE: &str = "helix-system";
+
+/// The sandbox's directory in the test's own.
+const DIRECTORY: &str = "sandbox";
 
 /// How often a condition is looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -48,19 +51,34 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Brings one up, detached.
-    pub(crate) fn up(arguments: &[&str]) -> Self {
+    /// Nothing of it runs yet.
+    pub(crate) fn prepared() -> Self {
         for variable in VARIABLES {
             assert!(
                 std::env::var_os(variable).is_some(),
                 "{variable} is not set; run this test with `cargo xtask test`, which builds what it names"
             );
         }
-        let mut sandbox = Self { parent: tempfile::tempdir().unwrap(), said: String::new() };
+        let parent = tempfile::tempdir().unwrap();
+        fs::create_dir(parent.path().join(DIRECTORY)).unwrap();
+        Self { parent, said: String::new() }
+    }
+
+    /// Brings one up, detached.
+    pub(crate) fn up(arguments: &[&str]) -> Self {
+        let mut sandbox = Self::prepared();
         let output = sandbox.xtask(arguments);
         sandbox.said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         sandbox
+    }
+
+    /// Brings it up in the foreground; what it says of its progress can be read from the child's standard error.
+    pub(crate) fn foreground(&self) -> Child {
+        let mut command = xtask();
+        command.arg("--dir").arg(self.root());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().unwrap()
     }
 
     /// `cargo xtask sandbox --detach` in this sandbox's directory.
@@ -72,7 +90,7 @@ impl Sandbox {
 
     /// The sandbox's directory.
     pub(crate) fn root(&self) -> PathBuf {
-        self.parent.path().join("sandbox")
+        self.parent.path().join(DIRECTORY)
     }
 
     /// A file of the sandbox.
@@ -121,6 +139,13 @@ impl Sandbox {
     /// `kubectl get … --output=json`.
     pub(crate) fn get(&self, cluster: Cluster, arguments: &[&str]) -> Value {
         self.try_get(cluster, arguments).unwrap()
+    }
+
+    /// The names of what `kubectl get` lists in the management cluster.
+    pub(crate) fn names(&self, arguments: &[&str]) -> Vec<String> {
+        let list = self.get(Cluster::Management, arguments);
+        let items = list["items"].as_array().unwrap().iter();
+        items.map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
     }
 
     /// The platform; none when it is gone.

@@ -51,7 +51,7 @@ impl Applier<'_> {
                 server_type: new.server_type.clone(),
                 location: new.location.clone(),
             };
-            return Err(Met { kind, until: None, distrust: false });
+            return Err(Met { kind, until: None, distrust: false, expected: false });
         }
         let name = new.machine.to_string();
         self.keep(made, ResourceKind::Server, &name, step, |facts| &mut facts.servers).await
@@ -118,7 +118,7 @@ impl Applier<'_> {
                 match owner {
                     Some(owner) if !self.platform.owns(&owner.labels) => {
                         let kind = SetbackKind::ForeignResource { kind: kind.words(), name: name.to_owned() };
-                        Err(Met { kind, until: None, distrust: true })
+                        Err(Met { kind, until: None, distrust: true, expected: false })
                     }
                     _ => Ok(()),
                 }

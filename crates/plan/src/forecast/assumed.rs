@@ -11,8 +11,11 @@ use crate::catalogue::Architecture;
 use crate::observed::{CloudFacts, Image, Tags};
 use crate::validated::ValidatedPlatform;
 
-/// The address of a load balancer that does not exist yet, in and out of its network.
-pub const LOAD_BALANCER_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// The address of a load balancer that does not exist yet in its network: the endpoint that machines use.
+pub const ENDPOINT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// Its public address: the endpoint for callers outside.
+pub const PUBLIC_ENDPOINT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
 /// Where servers that do not exist yet have their public addresses.
 const SERVERS: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24);

@@ -177,7 +177,7 @@ fn load_balancer(id: u64, new: &NewLoadBalancer) -> LoadBalancer {
         kind: new.kind.clone(),
         location: new.location.clone(),
         public: new.public,
-        public_ipv4: Some(assumed::LOAD_BALANCER_ADDRESS),
+        public_ipv4: Some(assumed::PUBLIC_ENDPOINT),
         attached: true,
         private_ipv4: None,
         services: vec![new.service.clone()],

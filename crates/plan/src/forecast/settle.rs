@@ -60,7 +60,7 @@ impl World<'_> {
         let mut took = None;
         for balancer in &mut self.observed.cloud.value_mut()?.load_balancers {
             if balancer.attached && balancer.private_ipv4.is_none() {
-                balancer.private_ipv4 = Some(assumed::LOAD_BALANCER_ADDRESS);
+                balancer.private_ipv4 = Some(assumed::ENDPOINT);
                 took = Some(durations::NETWORK_ATTACHED);
             }
         }

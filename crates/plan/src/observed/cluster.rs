@@ -108,6 +108,17 @@ impl TalosFacts {
         }
     }
 
+    /// Whether the service runs and is known to be unhealthy.
+    #[must_use]
+    pub fn is_unhealthy(&self, service: &str) -> bool {
+        match self {
+            Self::Maintenance { .. } => false,
+            Self::Configured { services, .. } => {
+                services.iter().any(|s| s.id == service && s.state == "Running" && s.healthy == Some(false))
+            }
+        }
+    }
+
     /// The version it runs.
     #[must_use]
     pub fn version(&self) -> &str {

@@ -4,7 +4,7 @@
 use super::{Context, Outcome, servers};
 use crate::names::MachineName;
 use crate::observed::{BootstrapRecord, EtcdFacts, Fact, MachineStage, TalosFacts};
-use crate::quorum::Quorum;
+use crate::quorum::{Quorum, majority};
 use crate::report::{Block, Wait};
 use crate::step::Step;
 
@@ -44,6 +44,13 @@ fn before_bootstrap(context: &Context<'_>, control_planes: &[MachineName]) -> Ou
 
 /// Bootstraps on the recorded server, as long as no member is known anywhere.
 fn bootstrap(context: &Context<'_>, record: &BootstrapRecord, control_planes: &[MachineName]) -> Outcome {
+    if let Some(machine) = control_planes.iter().find(|machine| leaderless(context, machine)) {
+        let alive = control_planes.iter().filter(|machine| context.server_of(machine).is_some()).count();
+        if alive < majority(control_planes.len()) {
+            return Outcome::blocked(Block::QuorumLost { healthy: 0, voters: control_planes.len() });
+        }
+        return Outcome::waiting(Wait::EtcdHealth(vec![machine.clone()]));
+    }
     if control_planes.iter().any(|machine| serves(context, machine)) {
         return Outcome::waiting(Wait::EtcdLeader);
     }
@@ -114,6 +121,11 @@ fn unhealthy(context: &Context<'_>, control_planes: &[MachineName]) -> Vec<Machi
 /// Whether etcd is known to run healthily on the machine.
 pub(super) fn serves(context: &Context<'_>, machine: &MachineName) -> bool {
     context.observed.talos_of(machine).is_some_and(|talos| talos.serves(SERVICE))
+}
+
+/// Whether the machine's etcd runs, but says that it is not healthy: it has members, and no leader among them.
+fn leaderless(context: &Context<'_>, machine: &MachineName) -> bool {
+    context.observed.talos_of(machine).is_some_and(|talos| talos.is_unhealthy(SERVICE))
 }
 
 fn answers(context: &Context<'_>, machine: &MachineName) -> bool {

@@ -18,10 +18,9 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let Some(balancer) = load_balancer::of(context) else {
         return Outcome::waiting(Wait::Concern(super::Concern::LoadBalancer));
     };
-    let mut steps = additions(context, balancer);
-    steps.extend(removal(context, balancer));
-    if !steps.is_empty() {
-        return Outcome::steps(steps);
+    // One at a time: a load balancer that is being changed refuses every other change with `conflict`.
+    if let Some(step) = addition(context, balancer).or_else(|| removal(context, balancer)) {
+        return Outcome::step(step);
     }
     api(context)
 }
@@ -42,7 +41,8 @@ fn is_target(balancer: &LoadBalancer, server: u64) -> bool {
     balancer.targets.iter().any(|target| target.server == server)
 }
 
-fn additions(context: &Context<'_>, balancer: &LoadBalancer) -> Vec<Step> {
+/// One control plane that is not a target yet and should be.
+fn addition(context: &Context<'_>, balancer: &LoadBalancer) -> Option<Step> {
     let wanted = |machine: &MachineName| {
         let configured = matches!(context.observed.talos_of(machine), Some(TalosFacts::Configured { .. }));
         configured && !etcd_gone(context, machine)
@@ -51,9 +51,8 @@ fn additions(context: &Context<'_>, balancer: &LoadBalancer) -> Vec<Step> {
         .into_iter()
         .filter(wanted)
         .filter_map(|machine| Some((context.server_of(&machine)?, machine)))
-        .filter(|(server, _)| server.private_ipv4.is_some() && !is_target(balancer, server.id))
+        .find(|(server, _)| server.private_ipv4.is_some() && !is_target(balancer, server.id))
         .map(|(server, machine)| Step::AddLoadBalancerTarget { load_balancer: balancer.id, server: server.id, machine })
-        .collect()
 }
 
 /// One target to take out, if another healthy one is left.

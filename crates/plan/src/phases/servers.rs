@@ -133,8 +133,8 @@ fn create_missing(context: &Context<'_>, pool: &Pool) -> (Vec<Step>, Option<Stat
     let mut steps = Vec::new();
     for slot in slots {
         let machine = machine(context, pool, slot);
-        if left_behind(context, &machine) {
-            return (steps, Some(State::WaitingOn(Wait::FormerMachine(machine))));
+        if let Some(wait) = left_behind(context, &machine) {
+            return (steps, Some(State::WaitingOn(wait)));
         }
         let Some(placement) = choose(context, pool, &per_location) else {
             return (steps, Some(State::Blocked(no_capacity(context, pool))));
@@ -148,11 +148,16 @@ fn create_missing(context: &Context<'_>, pool: &Pool) -> (Vec<Step>, Option<Stat
     (steps, None)
 }
 
-/// Whether the cluster still holds something under the name of a machine that has no server.
-fn left_behind(context: &Context<'_>, machine: &MachineName) -> bool {
+/// What has to go or to be known before the name of a machine without a server is used (again): what the former
+/// machine left in the cluster. Before the bootstrap there is no cluster.
+fn left_behind(context: &Context<'_>, machine: &MachineName) -> Option<Wait> {
+    context.store.bootstrap.as_ref()?;
+    if machine.is_control_plane() && context.observed.etcd.value().is_none() {
+        return Some(Wait::EtcdLeader);
+    }
     let name = machine.to_string();
     let member = context.observed.etcd.value().is_some_and(|etcd| etcd.members.iter().any(|m| m.hostname == name));
-    member || context.node_of(machine).is_some()
+    (member || context.node_of(machine).is_some()).then(|| Wait::FormerMachine(machine.clone()))
 }
 
 /// The placement for the next machine: the first that can be had; spread over locations, the emptiest of these first.

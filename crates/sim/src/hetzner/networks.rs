@@ -23,7 +23,6 @@ pub(super) fn routes() -> Router {
     Router::new()
         .route("/networks", get(list).post(create))
         .route("/networks/{id}", get(one).put(update).delete(delete))
-        .route("/networks/{id}/members", get(members))
         .route("/networks/{id}/actions/add_subnet", change::<CreateSubnet>())
         .route("/networks/{id}/actions/delete_subnet", change::<DeleteSubnet>())
         .route("/networks/{id}/actions/add_route", change::<AddRoute>())
@@ -164,18 +163,6 @@ async fn one(caller: Caller, Id(id): Id<NetworkId>) -> Answer {
     caller.with(|world, project, _| Ok(Reply::Ok(wrapped(world, project, id)?)))
 }
 
-/// Since 2026-10; the reference has no example of it: id and type of each member with its address.
-async fn members(caller: Caller, Id(id): Id<NetworkId>, params: Params) -> Answer {
-    let query = ListQuery::read(params, &[])?;
-    caller.with(|world, project, _| {
-        let found: Vec<_> = network(world, project, id)?.addresses.iter().collect();
-        Ok(query.page_of("members", &found, |(ip, holder)| {
-            let (kind, id) = holder.parts();
-            json!({"type": kind, "id": id, "ip": ip})
-        }))
-    })
-}
-
 async fn update(caller: Caller, Id(id): Id<NetworkId>, Json(request): Json<Rename>) -> Answer {
     caller.with(|world, project, now| {
         world.update_network(project, id, request.into(), now)?;
@@ -206,12 +193,9 @@ where
     })
 }
 
-fn network(world: &World, project: ProjectId, id: NetworkId) -> Result<&Network, ApiError> {
-    world.project(project).networks.get(&id).ok_or_else(|| ApiError::not_found("network", id))
-}
-
 fn wrapped(world: &World, project: ProjectId, id: NetworkId) -> Result<Value, ApiError> {
-    Ok(json!({"network": view(network(world, project, id)?)}))
+    let all = &world.project(project).networks;
+    Ok(json!({"network": view(all.get(&id).ok_or_else(|| ApiError::not_found("network", id))?)}))
 }
 
 fn view(network: &Network) -> Value {

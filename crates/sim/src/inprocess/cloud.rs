@@ -1,8 +1,11 @@
 //! Hetzner's API, played on the world: budget, token, faults and errors as over the wire, without the wire.
 
+mod orders;
+mod request;
+
 use async_trait::async_trait;
 use helix_engine::budget::BudgetSnapshot;
-use helix_engine::seams::{Accepted, ActionFacts, ActionState, Cloud, CloudError, Owner, ProjectFacts};
+use helix_engine::seams::{Accepted, ActionFacts, Cloud, CloudError, Owner, ProjectFacts};
 use helix_plan::catalogue::Catalogue;
 use helix_plan::observed as plan;
 use helix_plan::observed::{FirewallRule, LoadBalancerService, Tags};
@@ -10,176 +13,18 @@ use helix_plan::step::{Lane, NewFirewall, NewLoadBalancer, NewNetwork, NewServer
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 
-use super::{Inner, TOKEN, Universe, facts};
-use crate::faults::CallFault;
-use crate::world::firewalls::{CreateFirewall, Direction, FirewallTarget, Protocol, Rule};
-use crate::world::load_balancers::{
-    CreateLoadBalancer, HealthCheck, HttpCheck, LoadBalancerChange, Service, TargetKind,
-};
+use orders::{action, delete, order, owner, path_of, rules, service};
+use request::already;
+
+use super::{Universe, facts};
+use crate::world::firewalls::{CreateFirewall, FirewallTarget};
+use crate::world::load_balancers::{CreateLoadBalancer, LoadBalancerChange, TargetKind};
 use crate::world::networks::{CreateNetwork, NetworkChange, NewSubnet, SubnetKind};
 use crate::world::servers::PowerAction;
-use crate::world::{
-    ActionId, ActionStatus, ApiError, ApiResult, CreateServer, ErrorCode, FirewallId, ImageId, LoadBalancerId, Meta,
-    NetworkId, Permission, PlacementGroupId, ServerId, SshKeyId,
-};
-
-/// Where the API would be.
-const ENDPOINT: &str = "the simulated API";
-
-/// How many resources a page of a list holds.
-const PAGE: usize = 50;
+use crate::world::{ActionId, ApiError, ErrorCode, FirewallId, LoadBalancerId, NetworkId, ServerId};
 
 /// How many actions one request may ask for.
 const ACTIONS_AT_ONCE: usize = 25;
-
-impl Inner {
-    /// One request: budget, token, faults, effect, in the order in which Hetzner has them.
-    fn request<T>(
-        &mut self,
-        method: &str,
-        path: &str,
-        effect: impl Fn(&mut Self) -> ApiResult<T>,
-    ) -> Result<T, CloudError> {
-        self.counts.hetzner += 1;
-        let budget = self.world.admit(self.project, self.now);
-        if !budget.admitted {
-            let resets_at = Timestamp::from_second(budget.reset).unwrap_or(self.now);
-            return Err(CloudError::RateLimited { resets_at });
-        }
-        let (_, permission) = self.world.authenticate(TOKEN).map_err(|error| refusal(&error, path))?;
-        if permission == Permission::Read && method != "GET" {
-            return Err(refusal(&ApiError::new(ErrorCode::TokenReadonly, "the token is read-only"), path));
-        }
-        let mut answer_lost = None;
-        for fault in self.world.strike_call(method, path) {
-            match fault {
-                CallFault::RequestLost => return Err(unreachable(false)),
-                CallFault::Refused { code } => {
-                    let code = ErrorCode::parse(&code).unwrap_or(ErrorCode::ServerError);
-                    return Err(refusal(&ApiError::new(code, "injected"), path));
-                }
-                CallFault::RateLimited { reset_seconds } => {
-                    let resets_at = self.now + std::time::Duration::from_secs(u64::from(reset_seconds));
-                    return Err(CloudError::RateLimited { resets_at });
-                }
-                CallFault::AnswerLost => answer_lost = Some(unreachable(true)),
-                CallFault::AnswerGarbled | CallFault::AnswerTruncated => {
-                    let why = "the answer is no JSON".to_owned();
-                    answer_lost = Some(CloudError::Malformed { endpoint: ENDPOINT.to_owned(), why });
-                }
-                CallFault::RequestRepeated => {
-                    effect(self).ok();
-                }
-                CallFault::AnswerDelayed { .. } => {}
-            }
-        }
-        let answer = effect(self).map_err(|error| refusal(&error, path));
-        answer_lost.map_or(answer, Err)
-    }
-
-    /// The pages of a list of so many resources: one request each.
-    fn pages<T>(&mut self, path: &str, number: usize, list: impl Fn(&mut Self) -> T) -> Result<T, CloudError> {
-        for _ in 1..number.div_ceil(PAGE).max(1) {
-            self.request("GET", path, |_| Ok(()))?;
-        }
-        self.request("GET", path, |inner| Ok(list(inner)))
-    }
-}
-
-fn unreachable(sent: bool) -> CloudError {
-    CloudError::Unreachable { endpoint: ENDPOINT.to_owned(), why: "the connection broke".to_owned(), sent }
-}
-
-/// An error of the API, as the engine knows it.
-fn refusal(error: &ApiError, path: &str) -> CloudError {
-    let message = error.message.clone();
-    let what = path.to_owned();
-    match error.code {
-        ErrorCode::Unauthorized => CloudError::Unauthorized { message },
-        ErrorCode::TokenReadonly | ErrorCode::Forbidden => CloudError::Forbidden { message },
-        ErrorCode::NotFound => CloudError::NotFound { what },
-        ErrorCode::UniquenessError => CloudError::Taken { name: what },
-        ErrorCode::Locked => CloudError::Locked { what },
-        ErrorCode::Protected => CloudError::Protected { what },
-        ErrorCode::ResourceInUse => CloudError::InUse { what },
-        ErrorCode::Conflict => CloudError::Conflict { message },
-        ErrorCode::ResourceUnavailable | ErrorCode::PlacementError => CloudError::Unavailable { message },
-        ErrorCode::ResourceLimitExceeded => CloudError::LimitExceeded { message },
-        ErrorCode::InvalidInput => {
-            CloudError::Invalid { message, fields: error.fields.iter().map(|field| field.name.clone()).collect() }
-        }
-        code => CloudError::Other { status: error.http_status(), code: code.as_str().to_owned(), message },
-    }
-}
-
-/// What is as wanted already counts as done.
-fn already(result: Result<ActionId, CloudError>, codes: &[ErrorCode]) -> Result<Accepted<()>, CloudError> {
-    match result {
-        Ok(action) => Ok(Accepted { value: (), actions: vec![action.0] }),
-        Err(CloudError::Other { code, .. }) if codes.iter().any(|known| known.as_str() == code) => {
-            Ok(Accepted { value: (), actions: Vec::new() })
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn rules(rules: &[FirewallRule]) -> ApiResult<Vec<Rule>> {
-    let parse = |source: &String| source.parse().map_err(|_| ApiError::invalid("rules", "is no range"));
-    rules
-        .iter()
-        .map(|rule| {
-            Ok(Rule {
-                description: Some(rule.description.clone()),
-                direction: Direction::In,
-                source_ips: rule.sources.iter().map(parse).collect::<ApiResult<_>>()?,
-                destination_ips: Vec::new(),
-                protocol: match rule.protocol.as_str() {
-                    "udp" => Protocol::Udp,
-                    "icmp" => Protocol::Icmp,
-                    _ => Protocol::Tcp,
-                },
-                port: rule.port.clone(),
-            })
-        })
-        .collect()
-}
-
-fn service(service: &LoadBalancerService) -> Service {
-    let http = (service.check_protocol == "http").then(|| HttpCheck {
-        domain: None,
-        path: service.check_path.clone().unwrap_or_default(),
-        response: None,
-        status_codes: service.check_status_codes.clone(),
-        tls: service.check_tls,
-    });
-    Service {
-        listen_port: service.listen_port,
-        destination_port: service.destination_port,
-        proxy_protocol: false,
-        health_check: HealthCheck {
-            port: service.destination_port,
-            interval_seconds: service.check_interval_seconds,
-            timeout_seconds: service.check_interval_seconds,
-            retries: service.check_retries,
-            http,
-        },
-    }
-}
-
-fn order(new: &NewServer) -> CreateServer {
-    CreateServer {
-        name: new.machine.to_string(),
-        server_type: new.server_type.clone(),
-        image: ImageId(new.image).to_string(),
-        location: Some(new.location.clone()),
-        placement_group: new.placement_group.map(PlacementGroupId),
-        ssh_keys: vec![SshKeyId(new.ssh_key).to_string()],
-        networks: vec![NetworkId(new.network)],
-        firewalls: vec![FirewallId(new.firewall)],
-        labels: new.labels.clone(),
-        ..CreateServer::default()
-    }
-}
 
 #[async_trait]
 impl Cloud for Universe {
@@ -496,64 +341,5 @@ impl Universe {
             })
         });
         already(result.await, already_so)
-    }
-}
-
-fn action(action: &crate::world::Action) -> ActionFacts {
-    let state = match &action.status {
-        ActionStatus::Running => ActionState::Running,
-        ActionStatus::Success => ActionState::Succeeded,
-        ActionStatus::Error { code, message } => ActionState::Failed { code: code.clone(), message: message.clone() },
-    };
-    ActionFacts { id: action.id.0, command: action.command.to_owned(), state }
-}
-
-fn path_of(kind: ResourceKind) -> &'static str {
-    match kind {
-        ResourceKind::Server => "/servers/*",
-        ResourceKind::LoadBalancer => "/load_balancers/*",
-        ResourceKind::PlacementGroup => "/placement_groups/*",
-        ResourceKind::Firewall => "/firewalls/*",
-        ResourceKind::SshKey => "/ssh_keys/*",
-        ResourceKind::Network => "/networks/*",
-    }
-}
-
-fn delete(inner: &mut Inner, kind: ResourceKind, id: u64) -> ApiResult<Vec<u64>> {
-    let (project, now) = (inner.project, inner.now);
-    let world = &mut inner.world;
-    let action = match kind {
-        ResourceKind::Server => Some(world.delete_server(project, ServerId(id), now)?),
-        ResourceKind::LoadBalancer => Some(world.delete_load_balancer(project, LoadBalancerId(id), now)?),
-        ResourceKind::PlacementGroup => {
-            world.delete_placement_group(project, PlacementGroupId(id), now)?;
-            None
-        }
-        ResourceKind::Firewall => {
-            world.delete_firewall(project, FirewallId(id), now)?;
-            None
-        }
-        ResourceKind::SshKey => {
-            world.delete_ssh_key(project, SshKeyId(id), now)?;
-            None
-        }
-        ResourceKind::Network => {
-            world.delete_network(project, NetworkId(id), now)?;
-            None
-        }
-    };
-    Ok(action.into_iter().map(|action| action.0).collect())
-}
-
-fn owner(inner: &Inner, kind: ResourceKind, name: &str) -> Option<Owner> {
-    let it = inner.world.project(inner.project);
-    let found = |id: u64, meta: &Meta| (meta.name == name).then(|| Owner { id, labels: meta.labels.clone() });
-    match kind {
-        ResourceKind::Server => it.servers.values().find_map(|r| found(r.id.0, &r.meta)),
-        ResourceKind::LoadBalancer => it.load_balancers.values().find_map(|r| found(r.id.0, &r.meta)),
-        ResourceKind::PlacementGroup => it.placement_groups.values().find_map(|r| found(r.id.0, &r.meta)),
-        ResourceKind::Firewall => it.firewalls.values().find_map(|r| found(r.id.0, &r.meta)),
-        ResourceKind::SshKey => it.ssh_keys.values().find_map(|r| found(r.id.0, &r.meta)),
-        ResourceKind::Network => it.networks.values().find_map(|r| found(r.id.0, &r.meta)),
     }
 }

@@ -1,6 +1,7 @@
 //! A small client of the Kubernetes API: one JSON request on one connection. The simulator's own, so that it shares no
 //! mistake with the product's.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,11 +66,18 @@ pub enum Body<'a> {
 }
 
 /// The API of one API server, as one client.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Api {
     address: Ipv4Addr,
     tls: Arc<ClientConfig>,
     token: Option<String>,
+}
+
+impl fmt::Debug for Api {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Api {

@@ -28,10 +28,14 @@ use crate::world::machine::{EtcdIntent, ProcessReport};
 
 /// Between two looks.
 const MOMENT: Duration = Duration::from_millis(250);
+/// Between two looks once everything serves.
+const STEADY: Duration = Duration::from_secs(1);
 /// How long a health check may take.
 const CHECK: Duration = Duration::from_secs(2);
 /// How long a process that ended is left alone.
 const RESTART: Duration = Duration::from_secs(1);
+/// How long a report counts before it is repeated.
+const REPEAT: Duration = Duration::from_secs(2);
 /// Talos tries to promote a learner this often.
 const PROMOTE: Duration = Duration::from_secs(15);
 
@@ -66,6 +70,7 @@ pub(super) struct ControlPlane {
     bootstrapped: bool,
     promote_at: Instant,
     retry_at: Instant,
+    told: Option<(ProcessReport, Instant)>,
     said: String,
 }
 
@@ -89,6 +94,7 @@ impl ControlPlane {
             bootstrapped: false,
             promote_at: now,
             retry_at: now,
+            told: None,
             said: String::new(),
         }
     }
@@ -105,7 +111,8 @@ impl ControlPlane {
                     self.said = text;
                 }
             }
-            sleep(MOMENT).await;
+            let steady = self.told.is_some_and(|(report, _)| report.api_server);
+            sleep(if steady { STEADY } else { MOMENT }).await;
         }
     }
 
@@ -124,9 +131,18 @@ impl ControlPlane {
             self.keep_static_pods(&cluster)?;
         }
         report.api_server = self.check_api_server(&cluster).await?;
+        self.tell(report);
+        Ok(())
+    }
+
+    /// Reports what changed, and now and then what did not.
+    fn tell(&mut self, report: ProcessReport) {
+        if self.told.is_some_and(|(told, until)| told == report && Instant::now() < until) {
+            return;
+        }
         let server = self.server;
         self.setting.machines.ask(|guests, now| guests.report(server, report, now));
-        Ok(())
+        self.told = Some((report, Instant::now() + REPEAT));
     }
 
     async fn leave(&mut self) -> Result<(), ControlPlaneError> {
@@ -187,7 +203,7 @@ impl ControlPlane {
     /// Starts the API server, and once it answers the others; a changed configuration starts them anew.
     fn keep_static_pods(&mut self, cluster: &Arc<Cluster>) -> Result<(), ControlPlaneError> {
         let current = match &mut self.static_pods {
-            Some(pods) => Arc::ptr_eq(&pods.cluster, cluster) && pods.api_server.ended().is_none(),
+            Some(pods) => pods.cluster == *cluster && pods.api_server.ended().is_none(),
             None => false,
         };
         if !current {

@@ -91,10 +91,10 @@ impl Kubelet {
     }
 
     async fn look(&mut self) -> Result<(), KubeletError> {
-        let facts = self
-            .setting
-            .machines
-            .look_at(self.server, |guest, now| guest.kubelet_runs(now).then(|| NodeFacts::of(guest)).flatten());
+        let server_type = self.setting.machines.server_type(self.site.address);
+        let facts = self.setting.machines.look_at(self.server, |guest, now| {
+            guest.kubelet_runs(now).then(|| NodeFacts::of(guest, server_type)).flatten()
+        });
         let Some(facts) = facts.flatten() else { return Ok(()) };
         let Some(peer) = self.setting.machines.control_planes(self.server, Guest::api_server_healthy).first().copied()
         else {

@@ -38,11 +38,12 @@ fn manifests(cluster: &Cluster) -> Vec<(String, Value)> {
         },
     });
     let signing = "system:certificates.k8s.io:certificatesigningrequests";
+    // The token comes last: whoever holds it is to find everything else in place.
     vec![
-        (format!("/api/v1/namespaces/kube-system/secrets/{name}"), token),
         binding("system-bootstrap-node-bootstrapper", &[BOOTSTRAPPERS, "system:nodes"], "system:node-bootstrapper"),
         binding("system-bootstrap-approve-node-client-csr", &[BOOTSTRAPPERS], &format!("{signing}:nodeclient")),
         binding("system-bootstrap-node-renewal", &["system:nodes"], &format!("{signing}:selfnodeclient")),
+        (format!("/api/v1/namespaces/kube-system/secrets/{name}"), token),
     ]
 }
 

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::world::catalogue::{Architecture, ServerType};
 use crate::world::machine::config::{MachineConfig, Role};
 use crate::world::machine::{Guest, taints_at_birth};
 
@@ -18,6 +19,8 @@ pub(super) struct NodeFacts {
     pub(super) external_ip: Option<Ipv4Addr>,
     pub(super) ready: bool,
     pub(super) boot_id: String,
+    architecture: &'static str,
+    resources: Value,
     talos_version: String,
     kubelet_version: String,
     provider_id: Option<String>,
@@ -27,8 +30,15 @@ pub(super) struct NodeFacts {
     taints: Vec<Value>,
 }
 
+fn resources(cores: u32, memory_gb: u32, disk_gb: u32) -> Value {
+    json!({
+        "cpu": cores.to_string(), "memory": format!("{memory_gb}Gi"), "ephemeral-storage": format!("{disk_gb}Gi"),
+        "pods": "110",
+    })
+}
+
 impl NodeFacts {
-    pub(super) fn of(guest: &Guest) -> Option<Self> {
+    pub(super) fn of(guest: &Guest, server_type: Option<&ServerType>) -> Option<Self> {
         let machine = guest.config().and_then(MachineConfig::machine)?;
         let cluster = guest.config().and_then(MachineConfig::cluster)?;
         let mut labels = machine.node_labels.clone();
@@ -43,6 +53,12 @@ impl NodeFacts {
             external_ip: guest.host().public_ipv4,
             ready: guest.node_ready(),
             boot_id: guest.boot_id().to_owned(),
+            architecture: server_type.map_or("amd64", |it| match it.architecture {
+                Architecture::X86 => "amd64",
+                Architecture::Arm => "arm64",
+            }),
+            resources: server_type
+                .map_or_else(|| resources(2, 4, 40), |it| resources(it.cores, it.memory_gb, it.disk_gb)),
             talos_version: guest.version().to_owned(),
             kubelet_version: machine.kubelet().version().unwrap_or("v0.0.0").to_owned(),
             provider_id: machine.provider_id().map(str::to_owned),
@@ -64,7 +80,7 @@ impl NodeFacts {
             "labels": {
                 "kubernetes.io/hostname": self.name,
                 "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": "amd64",
+                "kubernetes.io/arch": self.architecture,
             },
         });
         if self.external_cloud_provider {
@@ -103,11 +119,10 @@ impl NodeFacts {
         if let Some(address) = self.external_ip.filter(|_| !self.external_cloud_provider) {
             addresses.push(json!({"type": "ExternalIP", "address": address}));
         }
-        let resources = json!({"cpu": "4", "memory": "8Gi", "pods": "110", "ephemeral-storage": "80Gi"});
         json!({
             "addresses": addresses,
-            "capacity": resources,
-            "allocatable": resources,
+            "capacity": self.resources,
+            "allocatable": self.resources,
             "conditions": [
                 condition("MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
                 condition("DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -116,7 +131,7 @@ impl NodeFacts {
             ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
             "nodeInfo": {
-                "architecture": "amd64",
+                "architecture": self.architecture,
                 "bootID": self.boot_id,
                 "containerRuntimeVersion": "containerd://2.2.0",
                 "kernelVersion": "6.18.0-talos",

@@ -32,7 +32,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `program` of the tool `kube` with its output appended to `log`.
+    /// Starts `program` of the tool `kube` with its output appended to `log_path`.
     ///
     /// # Errors
     /// Where a file cannot be written or the program cannot be started.
@@ -41,12 +41,12 @@ impl Process {
         program: &str,
         arguments: &[String],
         root: &Path,
-        log: &Path,
+        log_path: &Path,
     ) -> Result<Self, StartError> {
         let started = || -> io::Result<Self> {
             let notes = root.join(NOTES);
             std::fs::create_dir_all(&notes)?;
-            let log = open_log(log)?;
+            let log = open_log(log_path)?;
             let child = Command::new(kube)
                 .arg(program)
                 .args(arguments)
@@ -59,7 +59,7 @@ impl Process {
                 .spawn()?;
             let id = child.id().unwrap_or_default();
             let note = notes.join(id.to_string());
-            std::fs::write(&note, program)?;
+            std::fs::write(&note, format!("{program}\n{}\n", log_path.display()))?;
             Ok(Self { child, group: i32::try_from(id).ok().map(Pid::from_raw), note })
         };
         started().map_err(|source| StartError { program: program.to_owned(), source })
@@ -126,4 +126,65 @@ fn belongs_to(id: i32, root: &Path) -> bool {
     let arguments = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
     let root = root.as_os_str().as_encoded_bytes();
     !root.is_empty() && arguments.windows(root.len()).any(|window| window == root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that names `root` among its arguments and does nothing for long.
+    async fn idle(root: &Path) -> Process {
+        let script = format!("sleep 600; : {}", root.display());
+        let process = Process::start(Path::new("/bin/sh"), "-c", &[script], root, &root.join("log")).unwrap();
+        let id = i32::try_from(process.child.id().unwrap()).unwrap();
+        // The kernel shows its arguments a moment after it has started.
+        while !belongs_to(id, root) {
+            tokio::task::yield_now().await;
+        }
+        process
+    }
+
+    fn lives(id: u32) -> bool {
+        let state = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        !state.is_empty() && !state.contains(") Z ")
+    }
+
+    async fn until_gone(id: u32) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while lives(id) {
+            assert!(std::time::Instant::now() < deadline, "process {id} still runs");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_process_is_killed_and_its_note_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let process = idle(root.path()).await;
+        let id = process.child.id().unwrap();
+        assert!(lives(id));
+        drop(process);
+        until_gone(id).await;
+        assert_eq!(std::fs::read_dir(root.path().join(NOTES)).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_sweep_ends_what_was_left_behind() {
+        let root = tempfile::tempdir().unwrap();
+        let process = idle(root.path()).await;
+        let id = process.child.id().unwrap();
+        std::mem::forget(process);
+        sweep(root.path()).unwrap();
+        until_gone(id).await;
+    }
+
+    #[test]
+    fn a_note_of_a_foreign_process_harms_nobody() {
+        let root = tempfile::tempdir().unwrap();
+        let notes = root.path().join(NOTES);
+        std::fs::create_dir_all(&notes).unwrap();
+        std::fs::write(notes.join(std::process::id().to_string()), "etcd").unwrap();
+        sweep(root.path()).unwrap();
+        assert_eq!(std::fs::read_dir(notes).unwrap().count(), 0);
+    }
 }

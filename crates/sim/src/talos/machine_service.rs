@@ -6,14 +6,15 @@ use jiff::SignedDuration;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::caller::{Caller, metadata, status};
+use super::answers::ask_each;
+use super::caller::{Caller, status};
 use super::credentials::{kubeconfig, talos_client, tar_without_trailer};
 use super::events;
 use super::machines::Machines;
 use super::membership;
 use super::pki::PkiError;
 use super::route::{Target, target, targets};
-use super::wire::common::{Data, Metadata};
+use super::wire::common::Data;
 use super::wire::machine::apply_configuration_request::Mode;
 use super::wire::machine::machine_service_server::MachineService;
 use super::wire::machine::*;
@@ -33,67 +34,6 @@ type Stream<T> = ReceiverStream<Result<T, Status>>;
 pub(super) struct Service {
     pub(super) machines: Machines,
     pub(super) server: ServerId,
-}
-
-/// An answer of one machine, which carries its name when it goes among others.
-trait Answer {
-    fn signed(metadata: Option<Metadata>) -> Self;
-    fn metadata(&mut self) -> &mut Option<Metadata>;
-}
-
-macro_rules! answers {
-    ($($message:ident),* $(,)?) => {$(
-        impl Answer for $message {
-            fn signed(metadata: Option<Metadata>) -> Self {
-                Self { metadata, ..Self::default() }
-            }
-
-            fn metadata(&mut self) -> &mut Option<Metadata> {
-                &mut self.metadata
-            }
-        }
-    )*};
-}
-
-answers!(
-    ApplyConfiguration,
-    Bootstrap,
-    EtcdForfeitLeadership,
-    EtcdLeaveCluster,
-    EtcdMembers,
-    EtcdRemoveMemberById,
-    EtcdStatus,
-    GenerateClientConfiguration,
-    Reboot,
-    Reset,
-    ServiceList,
-    Shutdown,
-    Upgrade,
-    Version,
-);
-
-/// Asks each machine in turn. One on its own fails the call with its error; among others its error is its answer.
-async fn ask_each<M, F>(targets: Vec<Target>, ask: impl Fn(ServerId) -> F) -> Result<Vec<M>, Status>
-where
-    M: Answer,
-    F: Future<Output = Result<M, Status>>,
-{
-    let mut answers = Vec::with_capacity(targets.len());
-    for Target { machine, name } in targets {
-        let answer = match machine {
-            Ok(machine) => ask(machine).await,
-            Err(error) => Err(error),
-        };
-        answers.push(match (name, answer) {
-            (None, answer) => answer?,
-            (Some(name), Ok(mut answer)) => {
-                *answer.metadata() = Some(metadata(&name, None));
-                answer
-            }
-            (Some(name), Err(error)) => M::signed(Some(metadata(&name, Some(&error)))),
-        });
-    }
-    Ok(answers)
 }
 
 fn internal(error: impl std::fmt::Display) -> Status {
@@ -411,23 +351,5 @@ impl MachineService for Service {
             })
         });
         Ok(Response::new(VersionResponse { messages: messages.await? }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_machine_among_others_answers_with_its_error() {
-        let targets = vec![
-            Target { machine: Ok(ServerId(1)), name: Some("a".to_owned()) },
-            Target { machine: Err(Status::unavailable("gone")), name: Some("b".to_owned()) },
-        ];
-        let answers: Vec<Version> = ask_each(targets, async |_| Ok(Version::default())).await.unwrap();
-        let told = |answer: &Version| answer.metadata.clone().unwrap();
-        assert_eq!(told(&answers[0]).error, "");
-        assert_eq!(told(&answers[1]).hostname, "b");
-        assert!(told(&answers[1]).error.contains("gone"));
     }
 }

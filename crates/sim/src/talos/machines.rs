@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::clock::SharedWorld;
+use crate::world::catalogue::ServerType;
 use crate::world::machine::config::{Cluster, Role};
 use crate::world::machine::{Guest, Guests};
 use crate::world::{ServerId, WorldEvent};
@@ -52,6 +53,15 @@ impl Machines {
     #[must_use]
     pub fn admits(&self, source: Ipv4Addr, address: Ipv4Addr, port: u16) -> bool {
         self.world.with(|world, _| world.machine_at(address).is_some_and(|machine| world.allows(source, machine, port)))
+    }
+
+    /// What kind of server the machine on `address` runs in, if it is known.
+    #[must_use]
+    pub fn server_type(&self, address: Ipv4Addr) -> Option<&'static ServerType> {
+        self.world.with(|world, _| {
+            let machine = world.machine_at(address)?;
+            world.server(machine.project, machine.server).ok().map(|server| server.server_type)
+        })
     }
 
     /// Hears of every change from now on.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use tonic::Status;
+use tokio::time::{Instant, sleep};
+use tonic::{Code, Status};
 
 use super::caller::status;
 use super::machines::{Machines, cluster_of};
@@ -18,6 +19,10 @@ use crate::world::machine::{Guests, Membership, RpcError};
 
 /// How long the certificates for a call count.
 const LIFETIME: Duration = Duration::from_secs(600);
+
+/// How long leaving may take, and between two attempts.
+const PATIENCE: Duration = Duration::from_secs(15);
+const RETRY: Duration = Duration::from_millis(500);
 
 /// The etcd of one machine.
 enum Access {
@@ -110,10 +115,14 @@ pub(super) async fn forfeit(machines: &Machines, server: ServerId) -> Result<Str
     if own.leader != id {
         return Ok(String::new());
     }
-    let heir = members.into_iter().find(|member| member.id != id && !member.is_learner);
-    let heir = heir.ok_or_else(|| Status::unknown("cannot forfeit leadership, only one member"))?;
-    etcd.move_leader(heir.id).await?;
-    Ok(heir.name)
+    let mut refused = Status::unknown("cannot forfeit leadership, only one member");
+    for heir in members.into_iter().filter(|member| member.id != id && !member.is_learner) {
+        match etcd.move_leader(heir.id).await {
+            Ok(()) => return Ok(heir.name),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// Leaves the cluster; the data go.
@@ -124,11 +133,26 @@ pub(super) async fn leave(machines: &Machines, server: ServerId) -> Result<(), S
     if etcd.members().await?.len() == 1 {
         return Err(Status::failed_precondition("the last member cannot leave"));
     }
-    forfeit(machines, server).await?;
+    if let Err(error) = forfeit(machines, server).await {
+        // A leader that is removed steps down by itself; this only makes it quicker.
+        tracing::debug!(%server, %error, "leadership is not handed on before leaving");
+    }
     let own = etcd.status().await?.header.map(|header| header.member_id).unwrap_or_default();
-    etcd.remove(own).await?;
+    remove_patiently(&etcd, own).await?;
     machines.ask(|guests, now| guests.etcd_left(server, now));
     Ok(())
+}
+
+/// Removes a member, again and again while etcd is unavailable for it: it consents only once all members have been
+/// connected for five seconds. Talos tries for longer.
+async fn remove_patiently(etcd: &Etcd, member: u64) -> Result<(), Status> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match etcd.remove(member).await {
+            Err(error) if error.code() == Code::Unavailable && Instant::now() < deadline => sleep(RETRY).await,
+            removed => return removed,
+        }
+    }
 }
 
 /// The member's own state.

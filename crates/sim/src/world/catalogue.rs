@@ -26,15 +26,15 @@ pub struct Location {
 
 /// The sites.
 pub const LOCATIONS: &[Location] = &[
-    location(1, "fsn1", "Falkenstein DC Park 1", "DE", "Falkenstein", "eu-central", (50_476_120, 12_370_071)),
-    location(2, "nbg1", "Nuremberg DC Park 1", "DE", "Nuremberg", "eu-central", (49_452_102, 11_076_665)),
-    location(3, "hel1", "Helsinki DC Park 1", "FI", "Helsinki", "eu-central", (60_169_855, 24_938_379)),
-    location(4, "ash", "Ashburn, VA", "US", "Ashburn, VA", "us-east", (39_045_821, -77_487_073)),
-    location(5, "hil", "Hillsboro, OR", "US", "Hillsboro, OR", "us-west", (45_542_220, -122_951_924)),
-    location(6, "sin", "Singapore", "SG", "Singapore", "ap-southeast", (1_283_333, 103_833_333)),
+    site(1, "fsn1", "Falkenstein DC Park 1", "DE", "Falkenstein", "eu-central", (50_476_120, 12_370_071)),
+    site(2, "nbg1", "Nuremberg DC Park 1", "DE", "Nuremberg", "eu-central", (49_452_102, 11_076_665)),
+    site(3, "hel1", "Helsinki DC Park 1", "FI", "Helsinki", "eu-central", (60_169_855, 24_938_379)),
+    site(4, "ash", "Ashburn, VA", "US", "Ashburn, VA", "us-east", (39_045_821, -77_487_073)),
+    site(5, "hil", "Hillsboro, OR", "US", "Hillsboro, OR", "us-west", (45_542_220, -122_951_924)),
+    site(6, "sin", "Singapore", "SG", "Singapore", "ap-southeast", (1_283_333, 103_833_333)),
 ];
 
-const fn location(
+const fn site(
     id: u64,
     name: &'static str,
     description: &'static str,
@@ -197,10 +197,10 @@ pub const INCLUDED_TRAFFIC_BYTES: u64 = 20 * 1_000_000_000_000;
 /// Added to the price of a server with backups, in percent.
 pub const BACKUP_PERCENT: u32 = 20;
 
-/// The location called `name`.
+/// A location by its name or its number.
 #[must_use]
-pub fn location_named(name: &str) -> Option<&'static Location> {
-    LOCATIONS.iter().find(|location| location.name == name)
+pub fn location(name_or_id: &str) -> Option<&'static Location> {
+    LOCATIONS.iter().find(|location| location.name == name_or_id || location.id.to_string() == name_or_id)
 }
 
 /// A server type by its name or its number.

@@ -1,118 +1,22 @@
-//! Firewalls: rules on the public interface of servers, by server or by label, and what they let through.
+//! Firewalls: rules on the public interface of servers, by server or by label. What they let through and
+//! whom they guard as labels and servers come and go is in `guard.rs`.
+
+mod guard;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::World;
 use super::actions::{Effect, NewAction, ResourceRef};
 use super::error::{ApiError, ApiResult, ErrorCode};
 use super::ids::{ActionId, FirewallId, ProjectId, ServerId};
 use super::labels::{Labels, Selector};
-use super::power::{MachineRef, WorldEvent};
+use super::power::WorldEvent;
 use super::project::{self, Meta, Update};
-use super::{Due, World};
 
-/// A firewall has so many rules.
-const MAX_RULES: usize = 50;
-/// A rule has so many ranges.
-const MAX_RANGES: usize = 100;
-
-/// Which way a rule looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// To the server.
-    In,
-    /// From the server.
-    Out,
-}
-
-/// What a rule lets through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// ICMP.
-    Icmp,
-    /// IPsec ESP.
-    Esp,
-    /// GRE.
-    Gre,
-}
-
-impl Protocol {
-    /// On the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Icmp => "icmp",
-            Self::Esp => "esp",
-            Self::Gre => "gre",
-        }
-    }
-}
-
-/// A rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// For people.
-    pub description: Option<String>,
-    /// Which way it looks.
-    pub direction: Direction,
-    /// From where (inbound).
-    pub source_ips: Vec<IpNet>,
-    /// To where (outbound).
-    pub destination_ips: Vec<IpNet>,
-    /// What.
-    pub protocol: Protocol,
-    /// Port or range, for TCP and UDP.
-    pub port: Option<String>,
-}
-
-impl Rule {
-    fn check(&self) -> ApiResult<()> {
-        let invalid = |reason: &str| Err(ApiError::invalid("rules", reason));
-        let (used, unused) = match self.direction {
-            Direction::In => (&self.source_ips, &self.destination_ips),
-            Direction::Out => (&self.destination_ips, &self.source_ips),
-        };
-        if used.is_empty() || !unused.is_empty() {
-            return invalid("an inbound rule needs source_ips, an outbound one destination_ips, and not the other");
-        }
-        if used.len() > MAX_RANGES {
-            return invalid("a rule has at most 100 ranges");
-        }
-        let has_ports = matches!(self.protocol, Protocol::Tcp | Protocol::Udp);
-        match &self.port {
-            Some(port) if has_ports && port_range(port).is_none() => invalid("port is not a port or a range of ports"),
-            Some(_) if !has_ports => invalid("only tcp and udp have a port"),
-            None if has_ports => invalid("tcp and udp need a port"),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn admits_tcp(&self, source: Ipv4Addr, port: u16) -> bool {
-        self.direction == Direction::In
-            && self.protocol == Protocol::Tcp
-            && self.port.as_deref().and_then(port_range).is_some_and(|range| range.contains(&port))
-            && self.source_ips.iter().any(|range| range.contains(&IpAddr::V4(source)))
-    }
-}
-
-/// Reads `80`, `80-90` or `any`.
-fn port_range(text: &str) -> Option<std::ops::RangeInclusive<u16>> {
-    if text == "any" {
-        return Some(1..=u16::MAX);
-    }
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
-    (first > 0 && first <= last).then_some(first..=last)
-}
+pub use rules::{Direction, Protocol, Rule};
 
 /// What a firewall is applied to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,7 +88,7 @@ impl World {
         self.advance(now);
         let CreateFirewall { name, rules, apply_to, labels } = order;
         project::check_new(&self.project(project).firewalls, &name, &labels)?;
-        check_rules(&rules)?;
+        rules::check(&rules)?;
         if apply_to.iter().collect::<BTreeSet<_>>().len() < apply_to.len() {
             return Err(ApiError::new(ErrorCode::ServerAlreadyAdded, "server was applied more than once"));
         }
@@ -248,7 +152,7 @@ impl World {
     ) -> ApiResult<Vec<ActionId>> {
         self.advance(now);
         project::find(&self.project(project).firewalls, id)?;
-        check_rules(&rules)?;
+        rules::check(&rules)?;
         Ok(vec![self.set_rules_later(project, id, rules)])
     }
 
@@ -286,12 +190,14 @@ impl World {
     ) -> ApiResult<Vec<ActionId>> {
         self.advance(now);
         let it = project::find(&self.project(project).firewalls, id)?;
-        for target in from.iter().filter(|target| !it.has_target(target)) {
-            if matches!(target, FirewallTarget::Server(server) if it.guards(*server)) {
-                let message = "firewall is applied via a label selector";
-                return Err(ApiError::new(ErrorCode::FirewallManagedByLabelSelector, message));
-            }
-            return Err(ApiError::new(ErrorCode::FirewallResourceNotFound, "firewall is not applied to the resource"));
+        if let Some(target) = from.iter().find(|target| !it.has_target(target)) {
+            let by_label = matches!(target, FirewallTarget::Server(server) if it.guards(*server));
+            let (code, message) = if by_label {
+                (ErrorCode::FirewallManagedByLabelSelector, "firewall is applied via a label selector")
+            } else {
+                (ErrorCode::FirewallResourceNotFound, "firewall is not applied to the resource")
+            };
+            return Err(ApiError::new(code, message));
         }
         let takes = self.latencies().firewall_change;
         Ok(from
@@ -302,40 +208,6 @@ impl World {
                 self.start_action(project, about(new, target))
             })
             .collect())
-    }
-
-    /// Whether a TCP connection from `source` reaches `port` of a server: over a private network that both are in
-    /// always, over the public interface if there is one and each firewall-guarded server has a rule for it.
-    #[must_use]
-    pub fn allows(&self, source: Ipv4Addr, machine: MachineRef, port: u16) -> bool {
-        let project = self.project(machine.project);
-        let Some(server) = project.servers.get(&machine.server) else { return false };
-        if source == server.address || self.shares_network(source, machine) {
-            return true;
-        }
-        let mut guards = project.firewalls.values().filter(|firewall| firewall.guards(machine.server)).peekable();
-        let unguarded = guards.peek().is_none();
-        server.ipv4.is_some()
-            && (unguarded || guards.any(|firewall| firewall.rules.iter().any(|rule| rule.admits_tcp(source, port))))
-    }
-
-    fn shares_network(&self, source: Ipv4Addr, machine: MachineRef) -> bool {
-        let project = self.project(machine.project);
-        let networks_of_source: Vec<_> = project
-            .servers
-            .values()
-            .filter(|server| server.address == source)
-            .flat_map(|server| server.private_net.iter().map(|net| net.network))
-            .chain(
-                project
-                    .load_balancers
-                    .values()
-                    .filter(|balancer| balancer.address == source)
-                    .flat_map(|balancer| balancer.private_net.map(|(network, _)| network)),
-            )
-            .collect();
-        let Some(server) = project.servers.get(&machine.server) else { return false };
-        server.private_net.iter().any(|net| networks_of_source.contains(&net.network))
     }
 
     fn check_firewall_target(&self, project: ProjectId, target: &FirewallTarget) -> ApiResult<()> {
@@ -404,47 +276,6 @@ impl World {
         }
         self.emit(WorldEvent::TopologyChanged);
     }
-
-    /// Brings label-selected firewalls and targets up to date (behaviour 14).
-    pub(super) fn resolve_selectors(&mut self, project: ProjectId) {
-        let it = self.project_mut(project);
-        let servers = &it.servers;
-        let select = |selector: &str| -> BTreeSet<ServerId> {
-            let Ok(selector) = Selector::parse(selector) else { return BTreeSet::new() };
-            servers.values().filter(|server| selector.matches(&server.meta.labels)).map(|server| server.id).collect()
-        };
-        for firewall in it.firewalls.values_mut() {
-            for (selector, selected) in &mut firewall.selected {
-                *selected = select(selector);
-            }
-        }
-        for balancer in it.load_balancers.values_mut() {
-            balancer.resolve(select);
-        }
-        self.emit(WorldEvent::TopologyChanged);
-    }
-
-    pub(super) fn leave_firewalls_later(&mut self, project: ProjectId, server: ServerId) {
-        let mut left = Vec::new();
-        for firewall in self.project_mut(project).firewalls.values_mut().filter(|firewall| firewall.guards(server)) {
-            firewall.direct.remove(&server);
-            firewall.selected.values_mut().for_each(|selected| {
-                selected.remove(&server);
-            });
-            firewall.departed.insert(server);
-            left.push(firewall.id);
-        }
-        for firewall in left {
-            let takes = self.draw(self.latencies().firewall_release);
-            self.schedule(self.now() + takes, Due::FirewallReleased { project, firewall, server });
-        }
-    }
-
-    pub(super) fn release_firewall(&mut self, project: ProjectId, firewall: FirewallId, server: ServerId) {
-        if let Some(firewall) = self.project_mut(project).firewalls.get_mut(&firewall) {
-            firewall.departed.remove(&server);
-        }
-    }
 }
 
 impl Firewall {
@@ -461,11 +292,4 @@ fn about(new: NewAction, target: &FirewallTarget) -> NewAction {
         FirewallTarget::Server(server) => new.and(ResourceRef::Server(*server)),
         FirewallTarget::LabelSelector(_) => new,
     }
-}
-
-fn check_rules(rules: &[Rule]) -> ApiResult<()> {
-    if rules.len() > MAX_RULES {
-        return Err(ApiError::invalid("rules", "a firewall has at most 50 rules"));
-    }
-    rules.iter().try_for_each(Rule::check)
 }

@@ -314,9 +314,7 @@ impl HealthCheck {
 
 fn location_of(order: &CreateLoadBalancer) -> ApiResult<&'static Location> {
     match (&order.location, &order.network_zone) {
-        (Some(name), None) => {
-            catalogue::location_named(name).ok_or_else(|| ApiError::invalid("location", "does not exist"))
-        }
+        (Some(name), None) => catalogue::location(name).ok_or_else(|| ApiError::invalid("location", "does not exist")),
         (None, Some(zone)) => LOCATIONS
             .iter()
             .find(|location| location.network_zone == zone)

@@ -15,6 +15,7 @@ mod guest;
 mod latencies;
 mod nodes;
 mod passing;
+mod phase;
 mod requests;
 mod services;
 mod status;
@@ -37,9 +38,9 @@ pub use status::{RpcCode, RpcError};
 pub use upgrade::Installed;
 
 use self::etcd::EtcdModel;
-use self::guest::{GoingDown, Phase, Stage as GuestStage, Wipe};
 use self::latencies::Pace;
 use self::nodes::Nodes;
+use self::phase::{GoingDown, Phase, Wipe};
 use super::ids::ServerId;
 use super::latencies::TimeScale;
 use super::rng::Rng;
@@ -101,6 +102,11 @@ impl Guests {
     pub fn power_on(&mut self, host: Host, now: Timestamp) {
         let server = host.server;
         let guest = self.guests.entry(server).or_insert_with(|| Guest::new(host.clone()));
+        if guest.disk.replaced {
+            let generation = guest.disk.ephemeral + 1;
+            *guest = Guest::new(host.clone());
+            guest.disk.ephemeral = generation;
+        }
         guest.host = host;
         self.boot(server, now);
     }
@@ -123,7 +129,7 @@ impl Guests {
         }
         guest.enter(Phase::Down(Box::new(GoingDown {
             until,
-            stage: GuestStage::ShuttingDown,
+            stage: Stage::ShuttingDown,
             wipe: Wipe::default(),
             come_back: false,
             actor: String::new(),
@@ -140,9 +146,11 @@ impl Guests {
         self.settle(now);
     }
 
-    /// A server got a new system disk: what was on it is gone.
+    /// A server got a new system disk: what was on it is gone with its next boot.
     pub fn replace_disk(&mut self, server: ServerId) {
-        self.guests.remove(&server);
+        if let Some(guest) = self.guests.get_mut(&server) {
+            guest.disk.replaced = true;
+        }
     }
 
     /// A server's addresses changed while it runs.

@@ -1,4 +1,7 @@
-//! Private networks: ranges, subnets, routes, and who has which address. One change at a time (behaviour 15).
+//! Private networks: ranges, subnets, routes, changed one at a time (behaviour 15). Who has which address is in
+//! `attachments.rs`.
+
+mod attachments;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -9,16 +12,13 @@ use jiff::Timestamp;
 use super::World;
 use super::actions::{Effect, NewAction, ResourceRef};
 use super::addresses::{PUBLIC_GATEWAY, first_host, is_private};
-use super::catalogue::{LOCATIONS, Location};
+use super::catalogue::LOCATIONS;
 use super::error::{ApiError, ApiResult, ErrorCode};
 use super::ids::{ActionId, NetworkId, ProjectId};
 use super::labels::Labels;
-use super::power::WorldEvent;
+use super::power::{MachineRef, WorldEvent};
 use super::project::{self, Meta, Update};
-use super::servers::PrivateNet;
 
-/// A network holds so many servers and load balancers together.
-const MAX_ATTACHMENTS: usize = 100;
 /// The smallest subnet.
 const MAX_SUBNET_PREFIX: u8 = 30;
 /// The size of a subnet that is asked for without a range.
@@ -122,28 +122,6 @@ impl Network {
             || self.subnets.iter().any(|subnet| {
                 [subnet.range.network(), subnet.range.broadcast(), first_host(subnet.range)].contains(&address)
             })
-    }
-
-    fn subnets_of_zone<'a>(&'a self, zone: &'a str) -> impl Iterator<Item = &'a Subnet> {
-        self.subnets.iter().filter(move |subnet| subnet.network_zone == zone)
-    }
-
-    fn address_for(&self, location: &Location, wanted: Option<Ipv4Addr>) -> ApiResult<Ipv4Addr> {
-        let none = || ApiError::new(ErrorCode::NoSubnetAvailable, "no subnet or IP available for the location");
-        let is_free = |address: &Ipv4Addr| !self.is_reserved(*address) && !self.addresses.contains_key(address);
-        let mut subnets = self.subnets_of_zone(location.network_zone).peekable();
-        subnets.peek().ok_or_else(none)?;
-        match wanted {
-            Some(address) => {
-                let fits = subnets.any(|subnet| subnet.range.contains(&address)) && is_free(&address);
-                fits.then_some(address).ok_or_else(|| ApiError::new(ErrorCode::IpNotAvailable, "IP is not available"))
-            }
-            None => subnets.flat_map(|subnet| subnet.range.hosts()).find(is_free).ok_or_else(none),
-        }
-    }
-
-    fn holders(&self) -> usize {
-        self.addresses.values().collect::<BTreeSet<_>>().len()
     }
 
     /// Checks a subnet and finds its range.
@@ -267,11 +245,16 @@ impl World {
         project::check_unchanging::<Network>(&network.locks)?;
         let it = self.project_mut(project);
         it.networks.remove(&id);
+        let attached: Vec<_> =
+            it.servers.values().filter(|server| server.private_ip(id).is_some()).map(|server| server.id).collect();
         for server in it.servers.values_mut() {
             server.private_net.retain(|net| net.network != id);
         }
         for balancer in it.load_balancers.values_mut() {
             balancer.private_net = balancer.private_net.filter(|(network, _)| *network != id);
+        }
+        for server in attached {
+            self.note_addresses(MachineRef { project, server });
         }
         self.emit(WorldEvent::TopologyChanged);
         Ok(())
@@ -352,55 +335,6 @@ impl World {
                     network.range = range;
                 }
             }
-        }
-    }
-
-    /// Takes an address for `holder`, from the first subnet of the location's zone that has one.
-    pub(super) fn reserve_private_address(
-        &mut self,
-        project: ProjectId,
-        network: NetworkId,
-        location: &Location,
-        wanted: Option<Ipv4Addr>,
-        holder: ResourceRef,
-    ) -> ApiResult<Ipv4Addr> {
-        let network = project::find_mut(&mut self.project_mut(project).networks, network)?;
-        if network.holders() >= MAX_ATTACHMENTS {
-            let message = format!("network with ID {} has already {MAX_ATTACHMENTS} attached resources", network.id);
-            return Err(ApiError::new(ErrorCode::ResourceLimitExceeded, message));
-        }
-        let address = network.address_for(location, wanted)?;
-        network.addresses.insert(address, holder);
-        Ok(address)
-    }
-
-    /// Whether each network has a subnet with a free address for the location.
-    pub(super) fn check_subnets(
-        &self,
-        project: ProjectId,
-        networks: &[NetworkId],
-        location: &Location,
-    ) -> ApiResult<()> {
-        for network in networks {
-            project::find(&self.project(project).networks, *network)?.address_for(location, None)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn free_private_addresses(
-        &mut self,
-        project: ProjectId,
-        network: NetworkId,
-        is_held_by: impl Fn(ResourceRef) -> bool,
-    ) {
-        if let Some(network) = self.project_mut(project).networks.get_mut(&network) {
-            network.addresses.retain(|_, holder| !is_held_by(*holder));
-        }
-    }
-
-    pub(super) fn free_private_addresses_at(&mut self, project: ProjectId, network: NetworkId, net: &PrivateNet) {
-        if let Some(network) = self.project_mut(project).networks.get_mut(&network) {
-            network.addresses.retain(|address, _| *address != net.ip && !net.alias_ips.contains(address));
         }
     }
 }

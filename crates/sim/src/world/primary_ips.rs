@@ -125,8 +125,8 @@ impl World {
     ) -> ApiResult<(PrimaryIpId, Option<ActionId>)> {
         self.advance(now);
         project::check_new(&self.project(project).primary_ips, &order.name, &order.labels)?;
-        let location = catalogue::location_named(&order.location)
-            .ok_or_else(|| ApiError::invalid("location", "does not exist"))?;
+        let location =
+            catalogue::location(&order.location).ok_or_else(|| ApiError::invalid("location", "does not exist"))?;
         if let Some(server) = order.assign_to {
             self.check_can_take(project, server, order.version)?;
         }

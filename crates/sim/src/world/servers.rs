@@ -339,7 +339,7 @@ pub(super) fn ordered(server_type: &str, location: &str) -> ApiResult<(&'static 
     use super::error::ApiError;
     let kind = catalogue::server_type(server_type)
         .ok_or_else(|| ApiError::invalid("server_type", format!("server type '{server_type}' does not exist")))?;
-    let location = catalogue::location_named(location)
+    let location = catalogue::location(location)
         .ok_or_else(|| ApiError::invalid("location", format!("location '{location}' does not exist")))?;
     if !kind.is_sold_in(location.name) {
         return Err(ApiError::invalid("location", "unsupported location for server type"));

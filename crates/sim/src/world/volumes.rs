@@ -95,7 +95,7 @@ impl World {
         let location = match (order.server, &order.location) {
             (Some(server), None) => self.unlocked_server(project, server)?.location,
             (None, Some(name)) => {
-                catalogue::location_named(name).ok_or_else(|| ApiError::invalid("location", "does not exist"))?
+                catalogue::location(name).ok_or_else(|| ApiError::invalid("location", "does not exist"))?
             }
             (Some(_), Some(_)) | (None, None) => {
                 return Err(ApiError::invalid("location", "either location or server must be given"));

@@ -109,7 +109,7 @@ fn behaviour_18_health_is_what_the_checks_say() {
     change(&mut it, id, LoadBalancerChange::AddTarget(TargetKind::Server { server, use_private_ip: false }));
     let probe = it.world.probes().remove(0);
     let verdict = |it: &Fixture| it.world.load_balancer(it.project, id).unwrap().health(server, 6443).healthy;
-    let mut report = |it: &mut Fixture, passed| {
+    let report = |it: &mut Fixture, passed| {
         it.world.report_health(&probe, CheckResult { passed, http_status: None });
         verdict(it)
     };

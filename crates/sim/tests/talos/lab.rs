@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use helix_sim::clock::SharedWorld;
-use helix_sim::kubernetes::{self, Setting};
 use helix_sim::lease::Lease;
 use helix_sim::talos::machines::Machines;
 use helix_sim::talos::pki::{Issued, Leaf, Signer, Usage};
@@ -48,30 +47,19 @@ pub(crate) fn reference() -> Option<PathBuf> {
     None
 }
 
-/// The program `kube`: in the directory that `HELIX_TOOLS_DIR` names, or where `cargo xtask` builds it.
-pub(crate) fn kube() -> Option<PathBuf> {
-    let tools = std::env::var_os("HELIX_TOOLS_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools"), PathBuf::from);
-    let built = std::fs::read_dir(&tools).into_iter().flatten().flatten().map(|entry| entry.path().join("kube"));
-    let found = [tools.join("kube")].into_iter().chain(built).filter(|it| it.is_file()).max();
-    assert!(found.is_some() || std::env::var("CI").as_deref() != Ok("true"), "the tool kube is missing in CI");
-    if found.is_none() {
-        eprintln!("this test needs the tool kube and did not run");
-    }
-    found
-}
-
 /// A world on sockets.
 pub(crate) struct Lab {
     pub(crate) world: SharedWorld,
     pub(crate) machines: Machines,
     project: ProjectId,
-    network: NetworkId,
+    pub(crate) network: NetworkId,
     samples: PathBuf,
-    stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    /// What every sample says instead of something else.
+    pub(crate) replaced: Option<(String, String)>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: Vec<JoinHandle<()>>,
     lease: Option<Lease>,
-    dir: Option<TempDir>,
+    pub(crate) dir: Option<TempDir>,
 }
 
 /// A client of one machine.
@@ -113,28 +101,18 @@ impl Lab {
             tokio::spawn(async move { driver.drive(driven).await }),
             tokio::spawn(serve(machines.clone(), stop.clone())),
         ];
-        Some(Self { world, machines, project, network, samples, stop, tasks, lease: Some(lease), dir: None })
-    }
-
-    /// With real etcd members and API servers; `None` where the tool for that is absent, too.
-    pub(crate) fn with_processes() -> Option<Self> {
-        let kube = kube()?;
-        let mut lab = Self::new()?;
-        let dir = tempfile::tempdir().unwrap();
-        let setting = Setting {
-            machines: lab.machines.clone(),
-            kube: Arc::from(kube),
-            root: Arc::from(dir.path()),
-            scale: TimeScale::new(100.0).unwrap(),
-        };
-        let stop = lab.stop.clone();
-        lab.tasks.push(tokio::spawn(async move { kubernetes::run(setting, stop).await.unwrap() }));
-        lab.dir = Some(dir);
-        Some(lab)
-    }
-
-    pub(crate) fn delete(&self, server: ServerId) {
-        self.world(|world, project, now| world.delete_server(project, server, now).map(drop)).unwrap();
+        Some(Self {
+            world,
+            machines,
+            project,
+            network,
+            samples,
+            replaced: None,
+            stop,
+            tasks,
+            lease: Some(lease),
+            dir: None,
+        })
     }
 
     pub(crate) async fn end(self) {
@@ -170,10 +148,18 @@ impl Lab {
         self.world(|world, project, _| world.server(project, server).unwrap().address)
     }
 
+    /// Talos' own sample with another host name, and a provider id made of it.
     pub(crate) fn sample(&self, role: &str, hostname: &str) -> String {
         let text = std::fs::read_to_string(self.samples.join(format!("{role}-hetzner-cilium.yaml"))).unwrap();
         let old = if role == "worker" { "sample-storage-1" } else { "sample-cp-1" };
-        text.replace(&format!("hostname: {old}"), &format!("hostname: {hostname}"))
+        let kubelet = "        defaultRuntimeSeccompProfileEnabled";
+        let provider_id = format!("        extraConfig:\n            providerID: hcloud://{hostname}\n{kubelet}");
+        let text = text.replace(&format!("hostname: {old}"), &format!("hostname: {hostname}"));
+        let text = text.replacen(kubelet, &provider_id, 1);
+        match &self.replaced {
+            Some((from, to)) => text.replace(from, to),
+            None => text,
+        }
     }
 
     /// Looks again and again until something holds of a machine.
@@ -186,7 +172,11 @@ impl Lab {
     }
 
     /// Calls again and again until there is an answer.
-    pub(crate) async fn eventually<R, F: Future<Output = Result<R, Status>>>(&self, what: &str, call: impl Fn() -> F) -> R {
+    pub(crate) async fn eventually<R, F: Future<Output = Result<R, Status>>>(
+        &self,
+        what: &str,
+        call: impl Fn() -> F,
+    ) -> R {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match call().await {

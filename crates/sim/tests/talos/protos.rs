@@ -1,5 +1,5 @@
 //! Holds every message, field, enumeration and method of the simulator's own definitions against those that Talos and
-//! COSI publish. Etcd's are proved by the real etcd in `members.rs`.
+//! COSI publish. Etcd's are proved by the real etcd in `e2e_kubernetes`.
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,7 @@
 //! It checks the shape alone. Whether certificates and keys are any good shows where they are used: the in-process
 //! simulation has opaque ones. [`fields`] lists what Talos knows.
 
+mod cluster;
 mod fields;
 mod model;
 
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use model::{Authority, Cluster, Machine, NodeTaint, Program, Role};
+pub use cluster::Cluster;
+pub use model::{Authority, Machine, NodeTaint, Program, Role};
 
 /// A configuration that Talos would accept.
 #[derive(Clone)]

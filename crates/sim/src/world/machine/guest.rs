@@ -2,18 +2,18 @@
 //!
 //! A guest changes only by the calls of [`super::Guests`], which knows the time and the other machines.
 
-use std::collections::BTreeSet;
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
 use super::config::{MachineConfig, Role};
-use super::etcd::EtcdData;
 use super::events::{EventLog, Happening};
+use super::phase::{Disk, Etcd, Phase, Uptime};
 use crate::world::ids::ServerId;
 
 /// The server that a guest runs in, as far as the guest can see it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Host {
     /// The server.
     pub server: ServerId,
@@ -31,6 +31,13 @@ pub struct Host {
     pub talos_version: String,
     /// The schematic of that image, if it is known.
     pub schematic: Option<String>,
+}
+
+impl fmt::Debug for Host {
+    /// Without the user data, which may hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("server", &self.server).field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Talos' machine stages, as far as a guest goes through them.
@@ -61,102 +68,6 @@ pub enum Apid {
     Maintenance,
     /// With the cluster's certificates, for clients of its authority.
     Serving,
-}
-
-/// What lies on the disk and so survives a reboot.
-#[derive(Clone, Debug)]
-pub(super) struct Disk {
-    /// The version that boots next.
-    pub(super) version: String,
-    /// `STATE`: the configuration.
-    pub(super) config: Option<MachineConfig>,
-    /// `STATE`: a configuration for the next boot.
-    pub(super) staged: Option<MachineConfig>,
-    /// `EPHEMERAL`: etcd's data.
-    pub(super) etcd: Option<EtcdData>,
-    /// Counts how often `EPHEMERAL` was wiped: what else lies there is of this generation.
-    pub(super) ephemeral: u32,
-    /// The schematic of the installed image, if it is known.
-    pub(super) schematic: Option<String>,
-    /// Whether there is still a system on it.
-    pub(super) bootable: bool,
-}
-
-/// What is to be done once a machine is down.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Wipe {
-    pub(super) state: bool,
-    pub(super) ephemeral: bool,
-    pub(super) system: bool,
-}
-
-/// Why a machine goes down, and what comes then.
-#[derive(Clone, Debug)]
-pub(super) struct GoingDown {
-    pub(super) until: Timestamp,
-    pub(super) stage: Stage,
-    pub(super) wipe: Wipe,
-    pub(super) come_back: bool,
-    pub(super) actor: String,
-    /// The version to boot into, where one is installed on the way.
-    pub(super) install: Option<String>,
-    /// A reset that could not leave etcd: it ends where it began.
-    pub(super) aborts: bool,
-}
-
-/// Where a machine is in its life.
-#[derive(Clone, Debug)]
-pub(super) enum Phase {
-    /// Without power, or halted.
-    Off,
-    /// With power and nothing to boot.
-    Dead,
-    /// Firmware and kernel.
-    Booting { until: Timestamp },
-    /// Waiting for a configuration.
-    Maintenance,
-    /// It has its configuration and brings its network and apid up.
-    Configuring { until: Timestamp },
-    /// Everything that can run does.
-    Up(Box<Uptime>),
-    /// On the way down.
-    Down(Box<GoingDown>),
-}
-
-/// What is going on in a machine that is up.
-#[derive(Clone, Debug)]
-pub(super) struct Uptime {
-    pub(super) container_runtime_at: Timestamp,
-    pub(super) kubelet_at: Timestamp,
-    /// Whether apid has its certificate; a worker's comes from a control plane.
-    pub(super) certified: bool,
-    pub(super) etcd: Etcd,
-    /// When the static pods will serve; `None` before etcd was healthy and once they do.
-    pub(super) static_pods_at: Option<Timestamp>,
-    pub(super) static_pods: bool,
-    /// Whether the API server of this machine answers.
-    pub(super) api_server: bool,
-    /// When the kubelet's node will be registered, once both kubelet and an API server run.
-    pub(super) register_at: Option<Timestamp>,
-    /// Moments at which something else becomes possible.
-    pub(super) wakes: BTreeSet<Timestamp>,
-    /// A configuration on trial, and what to go back to and when.
-    pub(super) trial: Option<(Timestamp, MachineConfig)>,
-}
-
-/// The etcd service of a control plane that is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Etcd {
-    /// Not on this machine.
-    Absent,
-    /// Without data: to be bootstrapped, or to join.
-    Waiting,
-    /// Started, not answering yet.
-    Starting { until: Timestamp },
-    /// Answering; a learner is to be promoted at `promote_at`.
-    Running { healthy: bool, promote_at: Option<Timestamp> },
-    /// It left the cluster.
-    Left,
 }
 
 /// What a process that plays a machine's etcd is to do.
@@ -198,6 +109,7 @@ impl Guest {
             etcd: None,
             ephemeral: 0,
             schematic: host.schematic.clone(),
+            replaced: false,
             bootable: true,
         };
         Self {
@@ -292,6 +204,7 @@ impl Guest {
             Phase::Off | Phase::Dead | Phase::Booting { .. } | Phase::Configuring { .. } => Apid::Closed,
             Phase::Maintenance => Apid::Maintenance,
             Phase::Up(up) if !up.certified => Apid::Closed,
+            Phase::Down(_) if !self.config().is_some_and(MachineConfig::is_complete) => Apid::Maintenance,
             Phase::Up(_) | Phase::Down(_) => Apid::Serving,
         }
     }
@@ -374,7 +287,7 @@ impl Guest {
             Phase::Down(down) => down.stage,
             Phase::Up(up) => {
                 let etcd_up = matches!(up.etcd, Etcd::Absent | Etcd::Running { healthy: true, .. } | Etcd::Left);
-                if etcd_up && up.kubelet_at <= now { Stage::Running } else { Stage::Booting }
+                if up.booted || etcd_up && up.kubelet_at <= now { Stage::Running } else { Stage::Booting }
             }
         };
         (stage, stage == Stage::Running && self.unmet(now).is_empty())
@@ -441,6 +354,9 @@ impl Guest {
     /// Tells of a changed status.
     pub(super) fn tell_status(&mut self, now: Timestamp) {
         let (stage, ready) = self.status(now);
+        if let Some(up) = self.uptime_mut() {
+            up.booted = stage == Stage::Running;
+        }
         if self.events.last_status() != Some((stage, ready)) {
             self.events.record("", Happening::Status { stage, ready });
         }

@@ -55,23 +55,28 @@ impl Guests {
 
     /// Kubelets register their nodes as soon as an API server of their authority answers.
     pub(super) fn register_nodes(&mut self, now: Timestamp) {
+        let waits = |guest: &Guest| guest.uptime().is_some_and(|up| !up.registered && up.kubelet_at <= now);
+        if !self.guests.values().any(waits) {
+            return;
+        }
         let mut served = BTreeMap::new();
         for guest in self.guests.values().filter(|guest| guest.api_server_healthy()) {
             if let (Some(authority), Some(data)) = (kubernetes_authority(guest), guest.disk.etcd) {
                 served.entry(authority).or_insert(data.cluster);
             }
         }
-        for guest in self.guests.values_mut() {
+        for guest in self.guests.values_mut().filter(|guest| waits(guest)) {
             let Some(cluster) = kubernetes_authority(guest).and_then(|authority| served.get(&authority)) else {
                 continue;
             };
-            let latency = self.pace.draw(|spans| spans.register_node);
-            let Some(up) = guest.uptime_mut().filter(|up| up.kubelet_at <= now) else { continue };
+            let Some(up) = guest.uptime_mut() else { continue };
             let at = *up.register_at.get_or_insert_with(|| {
-                up.wakes.insert(now + latency);
-                now + latency
+                let at = now + self.pace.draw(|spans| spans.register_node);
+                up.wakes.insert(at);
+                at
             });
             if at <= now {
+                up.registered = true;
                 let node = node_of(guest);
                 self.nodes.entry(*cluster).or_default().entry(node.name.clone()).or_insert(node);
             }

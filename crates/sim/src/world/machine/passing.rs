@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::config::{MachineConfig, Role};
 use super::events::Happening;
-use super::guest::{Etcd, GoingDown, Guest, Phase, Uptime};
+use super::guest::Guest;
+use super::phase::{Etcd, GoingDown, Phase, Uptime};
 use super::{Guests, Membership, ProcessReport};
 use crate::world::ids::ServerId;
 
@@ -109,12 +110,14 @@ impl Guests {
         guest.enter(Phase::Up(Box::new(Uptime {
             container_runtime_at,
             kubelet_at,
+            booted: false,
             certified: guest.role() == Some(Role::ControlPlane),
             etcd,
             static_pods_at: None,
             static_pods: false,
             api_server: false,
             register_at: None,
+            registered: false,
             wakes: [container_runtime_at, kubelet_at].into(),
             trial: None,
         })));

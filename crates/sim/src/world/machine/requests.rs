@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::config::{MachineConfig, Role};
 use super::events::Happening;
-use super::guest::{Etcd, GoingDown, Guest, Phase, Stage, Wipe};
+use super::guest::{Guest, Stage};
+use super::phase::{Etcd, GoingDown, Phase, Wipe};
 use super::status::{RpcCode, RpcError};
 use super::{Guests, Member, Membership};
 use crate::world::ids::ServerId;
@@ -45,6 +46,26 @@ pub struct ResetRequest {
     pub reboot: bool,
     /// Labels of the system partitions to wipe; none means the whole disk.
     pub partitions: Vec<String>,
+}
+
+/// Why a machine goes down, and what is done on the way.
+pub(super) struct Errand {
+    pub(super) stage: Stage,
+    /// Talos' name for it in events.
+    pub(super) sequence: &'static str,
+    pub(super) come_back: bool,
+    /// The version to write, if one is.
+    pub(super) install: Option<String>,
+    pub(super) wipe: Wipe,
+    /// Whether it is given up on the way.
+    pub(super) aborts: bool,
+}
+
+impl Errand {
+    /// One that changes nothing and comes back.
+    pub(super) fn of(stage: Stage, sequence: &'static str) -> Self {
+        Self { stage, sequence, come_back: true, install: None, wipe: Wipe::default(), aborts: false }
+    }
 }
 
 pub(super) fn refuse<T>(code: RpcCode, message: &str) -> Result<T, RpcError> {
@@ -289,7 +310,7 @@ impl Guests {
     /// # Errors
     /// Unless the machine is configured and up.
     pub fn reboot(&mut self, server: ServerId, now: Timestamp) -> Result<String, RpcError> {
-        self.go_down(server, Stage::Rebooting, "reboot", true, None, Wipe::default(), false, now)
+        self.go_down(server, Errand::of(Stage::Rebooting, "reboot"), now)
     }
 
     /// `Shutdown`; returns the actor's id.
@@ -297,7 +318,8 @@ impl Guests {
     /// # Errors
     /// Unless the machine is configured and up.
     pub fn shutdown(&mut self, server: ServerId, now: Timestamp) -> Result<String, RpcError> {
-        self.go_down(server, Stage::ShuttingDown, "shutdown", false, None, Wipe::default(), false, now)
+        let errand = Errand { come_back: false, ..Errand::of(Stage::ShuttingDown, "shutdown") };
+        self.go_down(server, errand, now)
     }
 
     /// `Reset`, after the attempt to leave etcd where it is graceful (`left`); returns the actor's id. One that could
@@ -315,22 +337,13 @@ impl Guests {
         let has = |label: &str| request.partitions.iter().any(|partition| partition == label);
         let whole = request.partitions.is_empty();
         let wipe = Wipe { state: whole || has("STATE"), ephemeral: whole || has("EPHEMERAL"), system: whole };
-        self.go_down(server, Stage::Resetting, "reset", request.reboot, None, wipe, left.is_err(), now)
+        let (come_back, aborts) = (request.reboot, left.is_err());
+        self.go_down(server, Errand { come_back, wipe, aborts, ..Errand::of(Stage::Resetting, "reset") }, now)
     }
 
-    /// Takes a machine down for one of the reasons above.
-    #[expect(clippy::too_many_arguments, reason = "the reasons differ in all of them")]
-    pub(super) fn go_down(
-        &mut self,
-        server: ServerId,
-        stage: Stage,
-        sequence: &'static str,
-        come_back: bool,
-        install: Option<String>,
-        wipe: Wipe,
-        aborts: bool,
-        now: Timestamp,
-    ) -> Result<String, RpcError> {
+    /// Takes a machine down; returns the actor's id.
+    pub(super) fn go_down(&mut self, server: ServerId, errand: Errand, now: Timestamp) -> Result<String, RpcError> {
+        let Errand { stage, sequence, come_back, install, wipe, aborts } = errand;
         let mut duration = self.pace.draw(|spans| spans.go_down);
         if aborts {
             duration = self.pace.draw(|spans| spans.leave_deadline);

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::config::Role;
-use super::guest::{Etcd, Guest, Phase};
+use super::guest::Guest;
+use super::phase::{Etcd, Phase};
 
 /// A Talos service.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -216,6 +216,7 @@ fn behaviour_34_without_quorum_etcd_calls_fail_and_others_work() {
     assert_eq!(Lab::code(lab.guests.etcd_remove_member(servers[0], 1, lab.now)), RpcCode::Unavailable);
     assert_eq!(Lab::code(lab.guests.etcd_forfeit_leadership(servers[0])), RpcCode::Unavailable);
     assert!(!lab.guest(servers[0]).services(lab.now).is_empty());
+    assert_eq!(lab.guest(servers[0]).status(lab.now), (Stage::Running, false), "it was booted once");
     let left = lab.guests.etcd_leave_cluster(servers[0], lab.now);
     let request = ResetRequest { graceful: true, reboot: true, partitions: vec!["EPHEMERAL".to_owned()] };
     lab.guests.reset(servers[0], &request, left, lab.now).unwrap();
@@ -355,4 +356,41 @@ fn nodes_register_with_what_the_configuration_asks_for_and_no_more() {
     assert!(!node.labels.contains_key("node-role.kubernetes.io/worker"), "NodeRestriction forbids it");
     assert_eq!(node.taints.len(), 1);
     assert!(nodes["machine-1"].taints.iter().any(|taint| taint.key == "node-role.kubernetes.io/control-plane"));
+}
+
+#[test]
+fn a_deleted_node_stays_away_until_the_next_boot() {
+    let mut lab = Lab::new();
+    let server = lab.control_planes(1)[0];
+    lab.pass(60);
+    assert!(lab.guests.nodes_at_mut(server).unwrap().remove("machine-1").is_some());
+    lab.pass(300);
+    assert!(lab.guests.nodes_at(server).unwrap().is_empty());
+    lab.guests.reboot(server, lab.now).unwrap();
+    lab.pass(120);
+    assert_eq!(lab.guests.nodes_at(server).unwrap().len(), 1);
+}
+
+#[test]
+fn a_new_disk_forgets_everything() {
+    let mut lab = Lab::new();
+    let server = lab.control_planes(1)[0];
+    let before = lab.guest(server).ephemeral_generation();
+    lab.guests.power_off(server, lab.now);
+    lab.guests.replace_disk(server);
+    lab.power_on(1, None);
+    lab.pass(30);
+    assert_eq!(lab.guest(server).apid(), Apid::Maintenance);
+    assert!(lab.guest(server).ephemeral_generation() > before);
+}
+
+#[test]
+fn the_power_button_stops_a_machine_in_maintenance() {
+    let mut lab = Lab::new();
+    let server = lab.power_on(1, None);
+    lab.pass(30);
+    assert!(lab.guests.press_power_button(server, lab.now));
+    assert_eq!(lab.guest(server).apid(), Apid::Maintenance);
+    lab.pass(30);
+    assert_eq!(lab.guests.take_halted(), [server]);
 }

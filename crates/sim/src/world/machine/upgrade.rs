@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::Guests;
 use super::config::Role;
-use super::guest::{Stage, Wipe};
-use super::requests::refuse;
+use super::guest::Stage;
+use super::requests::{Errand, refuse};
 use super::status::{RpcCode, RpcError};
 use crate::world::ids::ServerId;
 
@@ -98,7 +98,8 @@ impl Guests {
         if !may_install(&guest.version, version) {
             return refuse(RpcCode::Unknown, "error validating installer image: the upgrade path is not supported");
         }
-        self.go_down(server, Stage::Upgrading, "upgrade", true, Some(version.to_owned()), Wipe::default(), false, now)
+        let errand = Errand { install: Some(version.to_owned()), ..Errand::of(Stage::Upgrading, "upgrade") };
+        self.go_down(server, errand, now)
     }
 }
 

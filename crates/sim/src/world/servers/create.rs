@@ -1,6 +1,7 @@
 //! Ordering a server: every rule that may refuse it, then its reservation, then the actions that make it true.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use jiff::Timestamp;
 
@@ -76,7 +77,7 @@ pub struct CreateServer {
 }
 
 /// What an order gives.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CreatedServer {
     /// The server.
     pub id: ServerId,
@@ -86,6 +87,13 @@ pub struct CreatedServer {
     pub next_actions: Vec<ActionId>,
     /// What Hetzner mails when no key was given.
     pub root_password: Option<String>,
+}
+
+impl fmt::Debug for CreatedServer {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedServer").field("id", &self.id).field("action", &self.action).finish_non_exhaustive()
+    }
 }
 
 /// An order that was found good.

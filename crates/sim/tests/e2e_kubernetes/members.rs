@@ -1,7 +1,7 @@
 //! Membership calls on real etcd members: joining, losing, replacing, leaving, and the loss of quorum.
 
 use helix_sim::talos::wire::machine::{
-    BootstrapRequest, EtcdForfeitLeadershipRequest, EtcdMember, EtcdMemberListRequest, ResetPartitionSpec, ResetRequest,
+    EtcdForfeitLeadershipRequest, EtcdMember, EtcdMemberListRequest, ResetPartitionSpec, ResetRequest,
 };
 use helix_sim::world::ServerId;
 use helix_sim::world::machine::{Apid, Guest};
@@ -31,14 +31,11 @@ async fn voters(lab: &Lab, server: ServerId, count: usize) -> Vec<EtcdMember> {
 async fn behaviours_33_to_35_and_39_hold_with_real_etcd_members() {
     let Some(lab) = Lab::with_processes() else { return };
     let first = lab.control_plane("cp-1").await;
-    lab.eventually("bootstrap", || async {
-        lab.client(first, "os:admin").machine.bootstrap(BootstrapRequest::default()).await
-    })
-    .await;
+    lab.bootstrap(first).await;
     let (second, third) = (lab.control_plane("cp-2").await, lab.control_plane("cp-3").await);
     let before = voters(&lab, first, 3).await;
 
-    lab.delete(third);
+    lab.delete(third).await;
     let listed = members(&lab, first).await.unwrap();
     assert_eq!(listed.len(), 3, "the member of a deleted server still counts");
     let third = lab.control_plane("cp-3").await;

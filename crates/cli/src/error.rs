@@ -1,0 +1,96 @@
+//! Why a command failed: the object, the reason, and what to do. No variant holds a secret.
+
+use std::io;
+use std::path::PathBuf;
+
+use helix_clients::hetzner::ConnectError;
+use helix_clients::kube::TokenError;
+use helix_engine::seams::StoreError;
+use helix_engine::secrets::SecretMakerError;
+use helix_plan::check::Violation;
+use helix_plan::observed::Missing;
+use helix_plan::render::machine_config::RenderError;
+use helix_plan::secrets::SecretBundleError;
+use helix_plan::validated::Rejections;
+
+use crate::file::Complaint;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error("the program cannot start: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("{} cannot be read: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} cannot be written: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("standard output cannot be written to: {0}")]
+    Output(#[source] io::Error),
+    #[error("the answer cannot be written as {format}")]
+    Format { format: &'static str },
+
+    #[error("{} is not a HelixPlatform:\n{problem}", path.display())]
+    Syntax { path: PathBuf, problem: String },
+    #[error("{} holds {found}; write one document with apiVersion helix.dev/v1alpha1 and kind HelixPlatform", path.display())]
+    NoPlatform { path: PathBuf, found: String },
+    #[error("{} cannot be acted on:\n{}", path.display(), lines(complaints))]
+    Refused { path: PathBuf, complaints: Vec<Complaint> },
+    #[error("HelixPlatform {namespace}/{name} cannot be acted on:\n{}", lines(rejections.as_slice()))]
+    Rejected { namespace: String, name: String, rejections: Rejections },
+    #[error(
+        "the plan breaks an invariant and would not be carried out; this is a fault in Helix, please report it:\n{}",
+        lines(.0)
+    )]
+    Violations(Vec<Violation>),
+    #[error("the plan comes to no end; this is a fault in Helix, please report it with the platform's file")]
+    Endless,
+
+    #[error("no management cluster: {0}. Set KUBECONFIG, or choose a context with --context")]
+    NoCluster(String),
+    #[error("HelixPlatform {namespace}/{name}: {why}")]
+    Cluster { namespace: String, name: String, why: String },
+    #[error("there is no HelixPlatform {namespace}/{name}. `kubectl get hp -A` shows those that exist")]
+    NoSuchPlatform { namespace: String, name: String },
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("{0}")]
+    Hetzner(Missing),
+
+    #[error(transparent)]
+    Make(#[from] SecretMakerError),
+    #[error("{machine}: {source}")]
+    Render { machine: String, source: RenderError },
+    #[error("{machine}: a secret is left in the redacted configuration; nothing was written. Please report this")]
+    Unredacted { machine: String },
+
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bundle(#[from] SecretBundleError),
+    #[error("{namespace}/{name} has no secret bundle yet: there is nothing to export")]
+    NothingToExport { namespace: String, name: String },
+    #[error("`{given}` is no age recipient: write a public key that begins with age1, as age-keygen prints it")]
+    Recipient { given: String },
+    #[error("{} holds no age identity: give the file that age-keygen wrote (AGE-SECRET-KEY-…)", path.display())]
+    Identity { path: PathBuf },
+    #[error("the secrets cannot be encrypted: {0}")]
+    Encrypt(String),
+    #[error("{} cannot be decrypted: {why}. Is this the identity of a recipient that it was exported to?", path.display())]
+    Decrypt { path: PathBuf, why: String },
+    #[error("{} is no export of `helix secrets export`", path.display())]
+    NoExport { path: PathBuf },
+    #[error("{} was exported from platform `{exported}`, not from `{name}`", path.display())]
+    OtherPlatform { path: PathBuf, exported: String, name: String },
+    #[error(
+        "another {what} is stored for {platform} already, and nothing is ever overwritten. If the stored one is wrong, \
+         find out where it came from before you delete it by hand"
+    )]
+    Differs { what: &'static str, platform: String },
+}
+
+/// One line for each, indented.
+fn lines<T: std::fmt::Display>(items: &[T]) -> String {
+    items.iter().map(|item| format!("  - {item}")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,109 @@
+//! `helix explain`: the one thing that a platform waits for, phase by phase.
+//!
+//! Of a living platform it tells what the operator wrote into its status, and whether that is up to date; of a file,
+//! what would be waited for on the way from nothing.
+
+use std::fmt::Write as _;
+
+use helix_crds::{HelixMachine, HelixPlatform, PhaseState};
+
+use crate::Outcome;
+use crate::arguments::ExplainArguments;
+use crate::error::CliError;
+use crate::live::Management;
+use crate::output;
+use crate::plan::told;
+use crate::sight;
+
+pub(crate) async fn run(arguments: &ExplainArguments) -> Result<Outcome, CliError> {
+    let text = match (&arguments.file, &arguments.name) {
+        (Some(path), _) => of_sight(&sight::from_nothing(path)?),
+        (None, name) => {
+            let management = Management::connect(&arguments.cluster).await?;
+            let name = name.as_deref().unwrap_or_default();
+            let platform = management.get(management.namespace(), name).await?;
+            let machines = management.machines(management.namespace(), name).await?;
+            of_status(&platform, &machines)
+        }
+    };
+    output::print(&text)?;
+    Ok(Outcome::Done)
+}
+
+/// What would be waited for, from nothing.
+fn of_sight(sight: &sight::Sight) -> String {
+    let forecast = sight.forecast();
+    let mut text = format!("{}, from nothing\n\nOn the way it waits for\n", sight.validated.identity.display_name());
+    for stage in &forecast.stages {
+        for wait in &stage.awaits {
+            let _ = writeln!(text, "  until {:>4} s  {wait}", stage.begins_after.as_secs());
+        }
+    }
+    for wait in &forecast.awaits {
+        let _ = writeln!(text, "  until {:>4} s  {wait}", forecast.takes.as_secs());
+    }
+    text.push_str("\nWhere it comes to rest\n");
+    for (name, report) in forecast.phases(sight.validated.until) {
+        let (state, message) = told(report);
+        phase(&mut text, name.as_str(), state, message.as_deref());
+    }
+    text
+}
+
+fn phase(text: &mut String, name: &str, state: &str, message: Option<&str>) {
+    let message = message.map_or(String::new(), |message| format!(": {message}"));
+    let _ = writeln!(text, "  {name:<18}  {state}{message}");
+}
+
+/// What the operator wrote.
+fn of_status(platform: &HelixPlatform, machines: &[HelixMachine]) -> String {
+    let metadata = &platform.metadata;
+    let name = format!(
+        "{}/{}",
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default()
+    );
+    let Some(status) = &platform.status else {
+        return format!(
+            "{name} has no status yet: no operator has seen it. `kubectl -n helix-system get deploy helix-operator` \
+             tells whether one runs\n"
+        );
+    };
+    let mut text = format!("{name}: {}\n", status.phase.as_deref().unwrap_or("Unknown"));
+    if let Some(waiting) = status.waiting_for.as_deref().filter(|_| status.phase.as_deref() != Some("Ready")) {
+        let _ = writeln!(text, "Waiting for: {waiting}");
+    }
+    if status.observed_generation != metadata.generation {
+        let _ = writeln!(
+            text,
+            "This is about generation {}; the operator has not seen generation {} yet",
+            shown(status.observed_generation),
+            shown(metadata.generation)
+        );
+    }
+    text.push('\n');
+    for report in &status.phases {
+        let since = report.since.as_ref().filter(|_| report.state != PhaseState::NotRequested);
+        let state = since.map_or(report.state.to_string(), |since| format!("{} since {:.0}", report.state, since.0));
+        phase(&mut text, report.name.as_str(), &state, report.message.as_deref());
+    }
+    let unready: Vec<String> = machines.iter().filter_map(unready).collect();
+    if !unready.is_empty() {
+        let _ = writeln!(text, "\nMachines that are not ready\n{}", unready.join("\n"));
+    }
+    text
+}
+
+fn shown(generation: Option<i64>) -> String {
+    generation.map_or("none".to_owned(), |generation| generation.to_string())
+}
+
+/// A machine that is not ready, with what it does instead.
+fn unready(machine: &HelixMachine) -> Option<String> {
+    let status = machine.status.as_ref();
+    if status.is_some_and(|status| status.ready) {
+        return None;
+    }
+    let state = status.and_then(|status| status.state.as_deref()).unwrap_or("not seen yet");
+    Some(format!("  {}  {state}", machine.metadata.name.as_deref().unwrap_or_default()))
+}

@@ -1,0 +1,107 @@
+//! The management cluster, as a kubeconfig leads to it, and the way from there to everything outside. Reads only.
+
+use std::sync::Arc;
+
+use helix_clients::hetzner::{Connection, Projects};
+use helix_clients::kube::{SecretStore, WorkloadClients, read_token};
+use helix_clients::talos::TalosClient;
+use helix_crds::{HelixMachine, HelixPlatform, ProviderSpec};
+use helix_engine::Project;
+use helix_engine::seams::{Clock, Cloud, Store};
+use helix_engine::secrets::PkiMaker;
+use helix_engine::turn::Seams;
+use kube::api::{Api, ListParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use crate::arguments::ClusterArguments;
+use crate::clock::SystemClock;
+use crate::error::CliError;
+
+/// The management cluster.
+pub(crate) struct Management {
+    client: Client,
+    namespace: String,
+}
+
+impl Management {
+    /// The cluster of the kubeconfig's context, or of the pod that this runs in. Sends nothing.
+    pub(crate) async fn connect(cluster: &ClusterArguments) -> Result<Self, CliError> {
+        // kube takes the process-wide provider. Whoever was first has set it; any one will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = match &cluster.context {
+            Some(context) => {
+                let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+                let kubeconfig = Kubeconfig::read().map_err(|error| CliError::NoCluster(error.to_string()))?;
+                let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+                config.map_err(|error| CliError::NoCluster(error.to_string()))?
+            }
+            None => Config::infer().await.map_err(|error| CliError::NoCluster(error.to_string()))?,
+        };
+        let namespace = cluster.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config).map_err(|error| CliError::NoCluster(error.to_string()))?;
+        Ok(Self { client, namespace })
+    }
+
+    /// The namespace that is meant where none is said.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// A platform, if there is one of that name.
+    pub(crate) async fn find(&self, namespace: &str, name: &str) -> Result<Option<HelixPlatform>, CliError> {
+        let api: Api<HelixPlatform> = Api::namespaced(self.client.clone(), namespace);
+        api.get_opt(name).await.map_err(|error| failed(namespace, name, &error))
+    }
+
+    /// A platform that must be there.
+    pub(crate) async fn get(&self, namespace: &str, name: &str) -> Result<HelixPlatform, CliError> {
+        let missing = || CliError::NoSuchPlatform { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.find(namespace, name).await?.ok_or_else(missing)
+    }
+
+    /// The machines of a platform, by name.
+    pub(crate) async fn machines(&self, namespace: &str, name: &str) -> Result<Vec<HelixMachine>, CliError> {
+        let api: Api<HelixMachine> = Api::namespaced(self.client.clone(), namespace);
+        let machines = api.list(&ListParams::default()).await.map_err(|error| failed(namespace, name, &error))?;
+        let mut machines: Vec<HelixMachine> =
+            machines.items.into_iter().filter(|machine| machine.spec.platform == name).collect();
+        machines.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        Ok(machines)
+    }
+
+    /// Where the platforms' secrets are kept.
+    pub(crate) fn store(&self) -> SecretStore {
+        SecretStore::new(self.client.clone())
+    }
+
+    /// Everything that a platform is looked at through, with the token of its Secret.
+    pub(crate) async fn seams(&self, platform: &HelixPlatform) -> Result<Seams, CliError> {
+        let ProviderSpec::Hetzner(hetzner) = &platform.spec.provider;
+        let namespace = platform.metadata.namespace.as_deref().unwrap_or(&self.namespace);
+        let token = read_token(&self.client, namespace, &hetzner.token_secret_ref).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let connection = Connection { endpoint: hetzner.endpoint.clone(), token };
+        let cloud: Arc<dyn Cloud> = Projects::new(Arc::clone(&clock)).connect(&connection)?;
+        let store: Arc<dyn Store> = Arc::new(self.store());
+        Ok(Seams {
+            project: Arc::new(Project::new(cloud)),
+            talos: Arc::new(TalosClient::default()),
+            workload: Arc::new(WorkloadClients::new()),
+            store,
+            secrets: Arc::new(PkiMaker),
+            clock,
+        })
+    }
+}
+
+fn failed(namespace: &str, name: &str, error: &kube::Error) -> CliError {
+    let why = match error {
+        kube::Error::Api(status) if status.code == 404 => {
+            "the cluster does not know the kind: install the definitions with `kubectl apply -f crds/`".to_owned()
+        }
+        kube::Error::Api(status) => format!("the API server answered {}: {}", status.code, status.message),
+        other => format!("the management cluster does not answer: {other}"),
+    };
+    CliError::Cluster { namespace: namespace.to_owned(), name: name.to_owned(), why }
+}

@@ -1,0 +1,37 @@
+//! `helix plan`: everything that would be done, in order. Nothing is.
+
+mod document;
+mod notes;
+mod table;
+
+use document::Document;
+pub(crate) use document::told;
+
+use crate::Outcome;
+use crate::arguments::{Format, PlanArguments};
+use crate::error::CliError;
+use crate::output;
+use crate::sight::{self, Sight};
+
+pub(crate) async fn run(arguments: &PlanArguments) -> Result<Outcome, CliError> {
+    let sight = see(arguments).await?;
+    let document = Document::new(&sight)?;
+    let text = match arguments.output {
+        Format::Table => table::render(&document),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&document).map_err(|_| CliError::Format { format: "JSON" })?;
+            json + "\n"
+        }
+        Format::Yaml => serde_saphyr::to_string(&document).map_err(|_| CliError::Format { format: "YAML" })?,
+    };
+    output::print(&text)?;
+    Ok(if document.has_changes() { Outcome::Changes } else { Outcome::Done })
+}
+
+async fn see(arguments: &PlanArguments) -> Result<Sight, CliError> {
+    match (&arguments.file, &arguments.name) {
+        (Some(path), _) if arguments.live => sight::of_file(path, &arguments.cluster).await,
+        (Some(path), _) => sight::from_nothing(path),
+        (None, name) => sight::of_cluster(name.as_deref().unwrap_or_default(), &arguments.cluster).await,
+    }
+}

@@ -1,0 +1,114 @@
+//! A plan for people: aligned columns, and what has to be known beside them. No colours, so that it reads the same in a
+//! terminal, a log and a file.
+
+use std::fmt::Write as _;
+
+use super::document::{Document, StageDocument, StepDocument};
+
+const HEAD: [&str; 6] = ["STAGE", "STEP", "TARGET", "DISRUPTION", "CALLS", "EUR/MONTH"];
+
+/// Which columns are numbers.
+const RIGHT: [bool; 6] = [true, false, false, false, true, true];
+
+pub(super) fn render(document: &Document) -> String {
+    let mut text = format!("Plan for {}, {}\n\n", document.platform, origin(document.from));
+    if document.has_changes() {
+        steps(&mut text, document);
+    } else {
+        text.push_str("No changes.\n");
+        waits(&mut text, &document.waits_for);
+    }
+    text.push('\n');
+    let totals = &document.totals;
+    let _ = writeln!(
+        text,
+        "Steps         {} in {} stages, worst disruption {}, {} Hetzner calls",
+        totals.steps,
+        document.stages.len(),
+        totals.disruption,
+        totals.hetzner_calls
+    );
+    let _ = writeln!(text, "Takes         about {}", duration(totals.seconds));
+    let _ = writeln!(text, "Monthly cost  {} ({}), net", document.cost.monthly, document.cost.delta);
+    let _ = writeln!(text, "Prices        {}", document.cost.prices);
+    phases(&mut text, document);
+    if !document.notes.is_empty() {
+        text.push_str("\nNotes\n");
+    }
+    for note in &document.notes {
+        let _ = writeln!(text, "  - {note}");
+    }
+    text
+}
+
+fn origin(from: &str) -> &'static str {
+    if from == "live" { "from what exists" } else { "from nothing" }
+}
+
+fn steps(text: &mut String, document: &Document) {
+    let rows: Vec<[String; 6]> =
+        document.stages.iter().flat_map(|stage| stage.steps.iter().map(|step| row(stage, step))).collect();
+    let mut widths = HEAD.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    line(text, &HEAD.map(str::to_owned), &widths);
+    let mut rows = rows.into_iter();
+    for stage in &document.stages {
+        waits(text, &stage.waits_for);
+        rows.by_ref().take(stage.steps.len()).for_each(|row| line(text, &row, &widths));
+    }
+    waits(text, &document.waits_for);
+}
+
+fn row(stage: &StageDocument, step: &StepDocument) -> [String; 6] {
+    [
+        stage.stage.to_string(),
+        step.step.to_owned(),
+        step.placement.as_ref().map_or(step.target.clone(), |placement| format!("{} ({placement})", step.target)),
+        step.disruption.to_string(),
+        step.hetzner_calls.to_string(),
+        step.monthly_eur.clone().unwrap_or_default(),
+    ]
+}
+
+fn line(text: &mut String, cells: &[String; 6], widths: &[usize; 6]) {
+    let mut line = String::new();
+    for ((cell, width), right) in cells.iter().zip(widths).zip(RIGHT) {
+        let _ = match right {
+            true => write!(line, "{cell:>width$}  "),
+            false => write!(line, "{cell:<width$}  "),
+        };
+    }
+    let _ = writeln!(text, "{}", line.trim_end());
+}
+
+fn waits(text: &mut String, waits: &[String]) {
+    for wait in waits {
+        let _ = writeln!(text, "       … {wait}");
+    }
+}
+
+fn phases(text: &mut String, document: &Document) {
+    if document.phases.is_empty() {
+        return;
+    }
+    text.push_str("\nWhere it comes to rest\n");
+    let width = document.phases.iter().map(|phase| phase.name.as_str().len()).max().unwrap_or_default();
+    for phase in &document.phases {
+        let name = phase.name.as_str();
+        let message = phase.message.as_ref().map_or(String::new(), |message| format!(": {message}"));
+        let _ = writeln!(text, "  {name:<width$}  {}{message}", phase.state);
+    }
+}
+
+/// Seconds as people say them.
+fn duration(seconds: i64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, 0) => format!("{minutes} min"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
+}

@@ -1,0 +1,137 @@
+//! `helix secrets export` and `import`: the way out of a lost store.
+//!
+//! What the store keeps of a platform and cannot make again is its bundle and its bootstrap record. They leave the
+//! management cluster encrypted to age recipients only, and come back only where nothing is: `import` creates, and never
+//! overwrites.
+
+mod envelope;
+
+use std::path::Path;
+
+use helix_engine::seams::{Store, StoreError};
+use helix_plan::names::PlatformIdentity;
+use helix_plan::observed::BootstrapRecord;
+use helix_plan::secrets::SecretBundle;
+use helix_plan::validated::identity_of;
+use jiff::Timestamp;
+
+use crate::Outcome;
+use crate::arguments::{ExportArguments, ImportArguments};
+use crate::error::CliError;
+use crate::live::Management;
+use crate::output::{self, Readers};
+use envelope::Export;
+
+pub(crate) async fn export(arguments: &ExportArguments) -> Result<Outcome, CliError> {
+    let recipients = envelope::recipients(&arguments.to)?;
+    let management = Management::connect(&arguments.cluster).await?;
+    let platform = identity_of(&management.get(management.namespace(), &arguments.name).await?);
+    let export = take(&management.store(), &platform, Timestamp::now()).await?;
+    let sealed = envelope::seal(&export, &recipients)?;
+    match &arguments.output {
+        None => output::print(&sealed)?,
+        Some(path) => {
+            output::put_new(path, &sealed, Readers::Owner)?;
+            output::remark(&format!("The secrets of {} are in {}", platform.display_name(), path.display()));
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+pub(crate) async fn import(arguments: &ImportArguments) -> Result<Outcome, CliError> {
+    let identities = envelope::identities(&arguments.identity)?;
+    let export = envelope::open(&arguments.file, &output::read(&arguments.file)?, &identities)?;
+    let management = Management::connect(&arguments.cluster).await?;
+    let platform = identity_of(&management.get(management.namespace(), &arguments.name).await?);
+    let report = put_back(&management.store(), &platform, &export, &arguments.file).await?;
+    output::print(&report)?;
+    Ok(Outcome::Done)
+}
+
+/// What the store keeps of a platform and cannot make again.
+async fn take(store: &dyn Store, platform: &PlatformIdentity, now: Timestamp) -> Result<Export, CliError> {
+    let (namespace, name) = (platform.namespace.clone(), platform.name.clone());
+    let bundle = store.bundle(platform).await?.ok_or(CliError::NothingToExport { namespace, name })?;
+    let bootstrap = store.facts(platform).await?.bootstrap;
+    Export::new(platform, &bundle, bootstrap, now)
+}
+
+/// Puts an export back, and tells what came of each part.
+async fn put_back(
+    store: &dyn Store,
+    platform: &PlatformIdentity,
+    export: &Export,
+    path: &Path,
+) -> Result<String, CliError> {
+    if export.platform() != platform.name {
+        let (exported, name) = (export.platform().to_owned(), platform.name.clone());
+        return Err(CliError::OtherPlatform { path: path.to_owned(), exported, name });
+    }
+    let bundle = export.bundle()?;
+    let mut told = vec![restore_bundle(store, platform, &bundle).await?.told("secret bundle")];
+    if let Some(record) = export.bootstrap() {
+        told.push(restore_record(store, platform, record).await?.told("bootstrap record"));
+    }
+    let moved = export.uid() != platform.uid;
+    let mut text = format!("{}: {}\n", platform.display_name(), told.join(", "));
+    if moved {
+        text.push_str(
+            "The platform was made anew since the export: resources at Hetzner carry its former UID and are not taken \
+             over.\n",
+        );
+    }
+    Ok(text)
+}
+
+/// What came of bringing one thing back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Restored {
+    Created,
+    WasThere,
+}
+
+impl Restored {
+    fn told(self, what: &str) -> String {
+        match self {
+            Self::Created => format!("{what} restored"),
+            Self::WasThere => format!("{what} was there already, and is the same"),
+        }
+    }
+}
+
+fn differs(what: &'static str, platform: &PlatformIdentity) -> CliError {
+    CliError::Differs { what, platform: platform.display_name() }
+}
+
+async fn restore_bundle(
+    store: &dyn Store,
+    platform: &PlatformIdentity,
+    bundle: &SecretBundle,
+) -> Result<Restored, CliError> {
+    match store.create_bundle(platform, bundle).await {
+        Ok(()) => Ok(Restored::Created),
+        Err(StoreError::Exists { .. }) => match store.bundle(platform).await? {
+            Some(stored) if stored == *bundle => Ok(Restored::WasThere),
+            Some(_) | None => Err(differs("secret bundle", platform)),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn restore_record(
+    store: &dyn Store,
+    platform: &PlatformIdentity,
+    record: &BootstrapRecord,
+) -> Result<Restored, CliError> {
+    match store.record_bootstrap(platform, record).await {
+        Ok(()) => Ok(Restored::Created),
+        Err(StoreError::Exists { .. }) => match store.facts(platform).await?.bootstrap {
+            Some(stored) if stored == *record => Ok(Restored::WasThere),
+            Some(_) | None => Err(differs("bootstrap record", platform)),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! What can be said of a step without carrying it out: its target, its verb, its calls, its disruption, its lane.
+
+use std::fmt;
+
+use helix_crds::Disruption;
+use serde::Serialize;
+
+use super::{Lane, Step};
+
+/// What a step is about: its kind and the object's name. Two steps with one target never run at the same time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Target {
+    /// Kind, in words.
+    pub kind: &'static str,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+fn target(kind: &'static str, name: impl Into<String>) -> Target {
+    Target { kind, name: name.into() }
+}
+
+impl Step {
+    /// What the step is about.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        match self {
+            Self::CreateSecretBundle | Self::ForgetSecrets => target("secrets", "bundle"),
+            Self::CreateNetwork(new) => target("network", &new.name),
+            Self::AddSubnet { subnet, .. } => target("subnet", subnet.to_string()),
+            Self::CreateFirewall(new) => target("firewall", &new.name),
+            Self::SetFirewallRules { name, .. } => target("firewall", name),
+            Self::CreateSshKey { name, .. } => target("SSH key", name),
+            Self::CreatePlacementGroup { name, .. } => target("placement group", name),
+            Self::CreateLoadBalancer(new) => target("load balancer", &new.name),
+            Self::SetLoadBalancerService { name, .. }
+            | Self::SetLoadBalancerPublic { name, .. }
+            | Self::AttachLoadBalancer { name, .. } => target("load balancer", name),
+            Self::AddLoadBalancerTarget { machine, .. } => target("load balancer target", machine.to_string()),
+            Self::RemoveLoadBalancerTarget { server, machine, .. } => target(
+                "load balancer target",
+                machine.as_ref().map_or_else(|| format!("#{server}"), ToString::to_string),
+            ),
+            Self::CreateServer(new) => target("server", new.machine.to_string()),
+            Self::AttachServer { machine, .. }
+            | Self::ApplyFirewall { machine, .. }
+            | Self::PowerOnServer { machine, .. } => target("server", machine.to_string()),
+            Self::ConfigureMachine { inputs, .. } => target("machine", inputs.machine.to_string()),
+            Self::RecordBootstrap { machine, .. } => target("bootstrap record", machine.to_string()),
+            Self::BootstrapEtcd { machine, .. } => target("etcd", machine.to_string()),
+            Self::RemoveEtcdMember { hostname, .. } => target("etcd member", hostname),
+            Self::StoreKubeconfig { .. } => target("secrets", "kubeconfig"),
+            Self::StoreTalosconfig { .. } => target("secrets", "talosconfig"),
+            Self::PatchNode { machine, .. } | Self::DeleteNode { machine } => target("node", machine.to_string()),
+            Self::DeleteResource { kind, name, .. } => target(kind.words(), name),
+        }
+    }
+
+    /// What the step does, as a verb in the imperative.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::CreateSecretBundle
+            | Self::CreateNetwork(_)
+            | Self::CreateFirewall(_)
+            | Self::CreateSshKey { .. }
+            | Self::CreatePlacementGroup { .. }
+            | Self::CreateLoadBalancer(_)
+            | Self::CreateServer(_)
+            | Self::StoreKubeconfig { .. }
+            | Self::StoreTalosconfig { .. } => "create",
+            Self::AddSubnet { .. } | Self::AddLoadBalancerTarget { .. } => "add",
+            Self::SetFirewallRules { .. }
+            | Self::SetLoadBalancerService { .. }
+            | Self::SetLoadBalancerPublic { .. }
+            | Self::PatchNode { .. } => "change",
+            Self::AttachLoadBalancer { .. } | Self::AttachServer { .. } => "attach",
+            Self::ApplyFirewall { .. } => "guard",
+            Self::PowerOnServer { .. } => "power on",
+            Self::ConfigureMachine { .. } => "configure",
+            Self::RecordBootstrap { .. } => "record",
+            Self::BootstrapEtcd { .. } => "bootstrap",
+            Self::RemoveLoadBalancerTarget { .. } | Self::RemoveEtcdMember { .. } => "remove",
+            Self::DeleteNode { .. } | Self::DeleteResource { .. } | Self::ForgetSecrets => "delete",
+        }
+    }
+
+    /// Calls of Hetzner's API that the step costs.
+    #[must_use]
+    pub fn hetzner_calls(&self) -> u32 {
+        match self {
+            Self::CreateSecretBundle
+            | Self::ConfigureMachine { .. }
+            | Self::RecordBootstrap { .. }
+            | Self::BootstrapEtcd { .. }
+            | Self::RemoveEtcdMember { .. }
+            | Self::StoreKubeconfig { .. }
+            | Self::StoreTalosconfig { .. }
+            | Self::PatchNode { .. }
+            | Self::DeleteNode { .. }
+            | Self::ForgetSecrets => 0,
+            Self::CreateNetwork(_)
+            | Self::AddSubnet { .. }
+            | Self::CreateFirewall(_)
+            | Self::SetFirewallRules { .. }
+            | Self::CreateSshKey { .. }
+            | Self::CreatePlacementGroup { .. }
+            | Self::CreateLoadBalancer(_)
+            | Self::SetLoadBalancerService { .. }
+            | Self::SetLoadBalancerPublic { .. }
+            | Self::AttachLoadBalancer { .. }
+            | Self::AddLoadBalancerTarget { .. }
+            | Self::RemoveLoadBalancerTarget { .. }
+            | Self::CreateServer(_)
+            | Self::AttachServer { .. }
+            | Self::ApplyFirewall { .. }
+            | Self::PowerOnServer { .. }
+            | Self::DeleteResource { .. } => 1,
+        }
+    }
+
+    /// How much the step disturbs what runs.
+    #[must_use]
+    pub fn disruption(&self) -> Disruption {
+        match self {
+            Self::DeleteResource { .. } | Self::ForgetSecrets => Disruption::Destroy,
+            _ => Disruption::None,
+        }
+    }
+
+    /// Which lane of the token's budget pays for the step.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::DeleteResource { .. } | Self::ForgetSecrets => Lane::Teardown,
+            Self::CreateServer(new) if !new.machine.is_control_plane() => Lane::Workers,
+            Self::AttachServer { machine, .. }
+            | Self::ApplyFirewall { machine, .. }
+            | Self::PowerOnServer { machine, .. }
+                if !machine.is_control_plane() =>
+            {
+                Lane::Workers
+            }
+            _ => Lane::ControlPlane,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What Helix asks for, in the world's terms, and what the world tells of it.
+
+use helix_engine::seams::{ActionFacts, ActionState, Owner};
+use helix_plan::observed::{FirewallRule, LoadBalancerService};
+use helix_plan::step::{NewServer, ResourceKind};
+
+use crate::inprocess::Inner;
+use crate::world::firewalls::{Direction, Protocol, Rule};
+use crate::world::load_balancers::{HealthCheck, HttpCheck, Service};
+use crate::world::{
+    ActionStatus, ApiError, ApiResult, CreateServer, FirewallId, ImageId, LoadBalancerId, Meta, NetworkId,
+    PlacementGroupId, ServerId, SshKeyId,
+};
+
+pub(super) fn rules(rules: &[FirewallRule]) -> ApiResult<Vec<Rule>> {
+    let parse = |source: &String| source.parse().map_err(|_| ApiError::invalid("rules", "is no range"));
+    rules
+        .iter()
+        .map(|rule| {
+            Ok(Rule {
+                description: Some(rule.description.clone()),
+                direction: Direction::In,
+                source_ips: rule.sources.iter().map(parse).collect::<ApiResult<_>>()?,
+                destination_ips: Vec::new(),
+                protocol: match rule.protocol.as_str() {
+                    "udp" => Protocol::Udp,
+                    "icmp" => Protocol::Icmp,
+                    _ => Protocol::Tcp,
+                },
+                port: rule.port.clone(),
+            })
+        })
+        .collect()
+}
+
+pub(super) fn service(service: &LoadBalancerService) -> Service {
+    let http = (service.check_protocol == "http").then(|| HttpCheck {
+        domain: None,
+        path: service.check_path.clone().unwrap_or_default(),
+        response: None,
+        status_codes: service.check_status_codes.clone(),
+        tls: service.check_tls,
+    });
+    Service {
+        listen_port: service.listen_port,
+        destination_port: service.destination_port,
+        proxy_protocol: false,
+        health_check: HealthCheck {
+            port: service.destination_port,
+            interval_seconds: service.check_interval_seconds,
+            timeout_seconds: service.check_interval_seconds,
+            retries: service.check_retries,
+            http,
+        },
+    }
+}
+
+pub(super) fn order(new: &NewServer) -> CreateServer {
+    CreateServer {
+        name: new.machine.to_string(),
+        server_type: new.server_type.clone(),
+        image: ImageId(new.image).to_string(),
+        location: Some(new.location.clone()),
+        placement_group: new.placement_group.map(PlacementGroupId),
+        ssh_keys: vec![SshKeyId(new.ssh_key).to_string()],
+        networks: vec![NetworkId(new.network)],
+        firewalls: vec![FirewallId(new.firewall)],
+        labels: new.labels.clone(),
+        ..CreateServer::default()
+    }
+}
+
+pub(super) fn action(action: &crate::world::Action) -> ActionFacts {
+    let state = match &action.status {
+        ActionStatus::Running => ActionState::Running,
+        ActionStatus::Success => ActionState::Succeeded,
+        ActionStatus::Error { code, message } => ActionState::Failed { code: code.clone(), message: message.clone() },
+    };
+    ActionFacts { id: action.id.0, command: action.command.to_owned(), state }
+}
+
+pub(super) fn path_of(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Server => "/servers/*",
+        ResourceKind::LoadBalancer => "/load_balancers/*",
+        ResourceKind::PlacementGroup => "/placement_groups/*",
+        ResourceKind::Firewall => "/firewalls/*",
+        ResourceKind::SshKey => "/ssh_keys/*",
+        ResourceKind::Network => "/networks/*",
+    }
+}
+
+pub(super) fn delete(inner: &mut Inner, kind: ResourceKind, id: u64) -> ApiResult<Vec<u64>> {
+    let (project, now) = (inner.project, inner.now);
+    let world = &mut inner.world;
+    let action = match kind {
+        ResourceKind::Server => Some(world.delete_server(project, ServerId(id), now)?),
+        ResourceKind::LoadBalancer => Some(world.delete_load_balancer(project, LoadBalancerId(id), now)?),
+        ResourceKind::PlacementGroup => {
+            world.delete_placement_group(project, PlacementGroupId(id), now)?;
+            None
+        }
+        ResourceKind::Firewall => {
+            world.delete_firewall(project, FirewallId(id), now)?;
+            None
+        }
+        ResourceKind::SshKey => {
+            world.delete_ssh_key(project, SshKeyId(id), now)?;
+            None
+        }
+        ResourceKind::Network => {
+            world.delete_network(project, NetworkId(id), now)?;
+            None
+        }
+    };
+    Ok(action.into_iter().map(|action| action.0).collect())
+}
+
+pub(super) fn owner(inner: &Inner, kind: ResourceKind, name: &str) -> Option<Owner> {
+    let it = inner.world.project(inner.project);
+    let found = |id: u64, meta: &Meta| (meta.name == name).then(|| Owner { id, labels: meta.labels.clone() });
+    match kind {
+        ResourceKind::Server => it.servers.values().find_map(|r| found(r.id.0, &r.meta)),
+        ResourceKind::LoadBalancer => it.load_balancers.values().find_map(|r| found(r.id.0, &r.meta)),
+        ResourceKind::PlacementGroup => it.placement_groups.values().find_map(|r| found(r.id.0, &r.meta)),
+        ResourceKind::Firewall => it.firewalls.values().find_map(|r| found(r.id.0, &r.meta)),
+        ResourceKind::SshKey => it.ssh_keys.values().find_map(|r| found(r.id.0, &r.meta)),
+        ResourceKind::Network => it.networks.values().find_map(|r| found(r.id.0, &r.meta)),
+    }
+}

@@ -1,0 +1,14 @@
+//! Real etcd members and real API servers behind simulated machines, from the configurations that Talos' own generator
+//! made: they come up, join, register their nodes, hang, lose power, leave and come back.
+//!
+//! It needs the program `kube` (`cargo xtask test` builds it) and the reference data beside the repository.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod control_planes;
+#[allow(dead_code, reason = "some of it only the tests of the API use")]
+#[path = "../talos/lab.rs"]
+mod lab;
+mod members;
+mod processes;
+mod rotation;
