@@ -14,6 +14,7 @@ use helix_plan::Plan;
 use helix_plan::catalogue::Catalogue;
 use helix_plan::cost;
 use helix_plan::endpoints::api_endpoints;
+use helix_plan::names::MachineName;
 use helix_plan::observed::{CloudFacts, Missing, Observed, SetbackKind, StoreFacts};
 use helix_plan::report::{PhaseReport, Report};
 use helix_plan::validated::{Rejections, ValidatedPlatform};
@@ -36,6 +37,7 @@ pub(crate) struct Told<'a> {
     pub(crate) catalogue: &'a Catalogue,
     pub(crate) observed: &'a Observed,
     pub(crate) plan: &'a Plan,
+    pub(crate) configured: &'a BTreeSet<MachineName>,
     pub(crate) budget: BudgetSnapshot,
     pub(crate) now: Timestamp,
 }

@@ -120,6 +120,7 @@ pub async fn turn(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) 
         catalogue: &catalogue,
         observed: &observed,
         plan: &plan,
+        configured: &memory.configured,
         budget: seams.project.cloud().budget(now),
         now,
     };

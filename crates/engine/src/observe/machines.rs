@@ -1,6 +1,7 @@
 //! Asking the machines: a stranger first, by name once they are configured; workers through a control plane.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use futures::future::BoxFuture;
 use futures::stream;
@@ -69,8 +70,23 @@ async fn ask_one(
         return Err(Missing::NotThereYet);
     };
     if configured {
-        return ask_by_name(seams, access, machine, server).await;
+        return match ask_by_name(seams, access, machine, server).await {
+            // A configuration that was just given is not in force yet, or the machine has lost it.
+            Err(Missing::Refused { .. }) => ask_a_stranger(seams, access, machine, server, address).await,
+            answer => answer,
+        };
     }
+    ask_a_stranger(seams, access, machine, server, address).await
+}
+
+/// Asks without credentials, and with them once the machine wants them.
+async fn ask_a_stranger(
+    seams: &Seams,
+    access: &Access,
+    machine: &MachineName,
+    server: &Server,
+    address: Ipv4Addr,
+) -> Result<TalosFacts, Missing> {
     match seams.talos.maintenance(address).await {
         Ok(facts) => Ok(facts),
         Err(TalosError::Unauthenticated { .. }) => ask_by_name(seams, access, machine, server).await,

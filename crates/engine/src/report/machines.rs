@@ -49,7 +49,7 @@ fn projection(told: &Told<'_>, machine: &MachineName, server: &Server) -> Machin
             talos_version: facts.map(|facts| facts.version().to_owned()),
             ready: is_ready(machine, server, facts, node),
             config_digest: node.and_then(|node| node.config_digest.clone()),
-            state: Some(state(server, talos, node)),
+            state: Some(state(server, talos, node, told.configured.contains(machine))),
             observed_generation: None,
             conditions: Vec::new(),
         },
@@ -65,7 +65,7 @@ fn is_ready(machine: &MachineName, server: &Server, talos: Option<&TalosFacts>, 
     server.status == ServerStatus::Running && serves("kubelet") && etcd && node.is_some()
 }
 
-fn state(server: &Server, talos: Option<&Fact<TalosFacts>>, node: Option<&NodeFacts>) -> String {
+fn state(server: &Server, talos: Option<&Fact<TalosFacts>>, node: Option<&NodeFacts>, configured: bool) -> String {
     match (&server.status, talos) {
         (ServerStatus::Off, _) => "powered off".to_owned(),
         (ServerStatus::Deleting, _) => "being deleted".to_owned(),
@@ -79,6 +79,7 @@ fn state(server: &Server, talos: Option<&Fact<TalosFacts>>, node: Option<&NodeFa
             (MachineStage::Running, None) => "registering as a node".to_owned(),
             (MachineStage::Running, Some(_)) => "in service".to_owned(),
         },
+        (_, Some(Fact::Missing(_))) if configured && node.is_none() => "starting with its configuration".to_owned(),
         (_, Some(Fact::Missing(Missing::Refused { .. }))) => "refuses Helix".to_owned(),
         (ServerStatus::Initializing | ServerStatus::Starting, _) => "being made".to_owned(),
         _ => "not answering".to_owned(),

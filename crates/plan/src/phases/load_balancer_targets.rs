@@ -6,7 +6,7 @@
 use super::{Context, Outcome, etcd, load_balancer, servers};
 use crate::endpoints::api_endpoints;
 use crate::names::MachineName;
-use crate::observed::{LoadBalancer, MachineStage, TalosFacts, TargetHealth};
+use crate::observed::{LoadBalancer, LoadBalancerTarget, TalosFacts};
 use crate::report::Wait;
 use crate::step::Step;
 use crate::validated::Endpoint;
@@ -55,30 +55,81 @@ fn addition(context: &Context<'_>, balancer: &LoadBalancer) -> Option<Step> {
         .map(|(server, machine)| Step::AddLoadBalancerTarget { load_balancer: balancer.id, server: server.id, machine })
 }
 
-/// One target to take out, if another healthy one is left.
+/// One target to take out, if another one is left that serves. What the load balancer says of their health is not asked:
+/// it would call all of them healthy.
 fn removal(context: &Context<'_>, balancer: &LoadBalancer) -> Option<Step> {
-    let gone = balancer.targets.iter().find(|target| {
-        let server = context.cloud.servers.iter().find(|server| server.id == target.server);
-        match server.and_then(|server| MachineName::parse(&server.name).ok()) {
-            Some(machine) => etcd_gone(context, &machine),
-            None => true,
-        }
-    })?;
-    let another = balancer.targets.iter().any(|t| t.server != gone.server && t.health == TargetHealth::Healthy);
-    if !another {
-        return None;
-    }
-    let machine = context.cloud.servers.iter().find(|server| server.id == gone.server);
-    Some(Step::RemoveLoadBalancerTarget {
+    let machine_of = |server: u64| {
+        let server = context.cloud.servers.iter().find(|found| found.id == server)?;
+        MachineName::parse(&server.name).ok()
+    };
+    let gone =
+        |target: &&LoadBalancerTarget| machine_of(target.server).is_none_or(|machine| etcd_gone(context, &machine));
+    let gone = balancer.targets.iter().find(gone)?;
+    let serves =
+        |target: &LoadBalancerTarget| machine_of(target.server).is_some_and(|machine| etcd::serves(context, &machine));
+    balancer.targets.iter().any(serves).then(|| Step::RemoveLoadBalancerTarget {
         load_balancer: balancer.id,
         server: gone.server,
-        machine: machine.and_then(|server| MachineName::parse(&server.name).ok()),
+        machine: machine_of(gone.server),
     })
 }
 
-/// Whether a machine in service is known to have no etcd. While etcd is being bootstrapped or joined, none is known.
+/// Whether a machine has a vote in etcd but does not run it: it answers, and cannot serve. One that is only joining has
+/// no vote yet.
 fn etcd_gone(context: &Context<'_>, machine: &MachineName) -> bool {
-    let in_service =
-        matches!(context.observed.talos_of(machine), Some(TalosFacts::Configured { stage: MachineStage::Running, .. }));
-    in_service && !etcd::serves(context, machine) && context.observed.etcd.value().is_some()
+    let name = machine.to_string();
+    let votes = context
+        .observed
+        .etcd
+        .value()
+        .is_some_and(|etcd| etcd.members.iter().any(|member| member.hostname == name && !member.learner));
+    let configured = matches!(context.observed.talos_of(machine), Some(TalosFacts::Configured { .. }));
+    votes && configured && !etcd::serves(context, machine)
+}
+
+#[cfg(test)]
+mod tests {
+    use helix_crds::HelixPlatform;
+    use jiff::Timestamp;
+
+    use crate::catalogue::dated_table;
+    use crate::forecast::{assumed, forecast};
+    use crate::observed::{CloudFacts, Fact, Observed, TalosFacts};
+    use crate::plan::plan;
+    use crate::step::Step;
+    use crate::validated::ValidatedPlatform;
+
+    /// What is planned for a platform at rest in which etcd is gone on the control planes in these slots.
+    fn without_etcd_on(slots: &[u32]) -> Vec<Step> {
+        let text = include_str!("../../../../manifests/examples/sandbox.yaml");
+        let mut wanted: HelixPlatform = serde_saphyr::from_str(text).expect("the example parses");
+        wanted.metadata.uid = Some("uid".into());
+        let now = Timestamp::UNIX_EPOCH;
+        let platform = ValidatedPlatform::new(&wanted, &dated_table(), now).expect("the example is good");
+        let images = assumed::images(&platform);
+        let nothing = Observed::nothing(CloudFacts { images, ..CloudFacts::default() }, now);
+        let mut world = forecast(&platform, nothing, now).world;
+        for slot in slots {
+            let talos = world.talos.get_mut(&platform.identity.machine("cp", *slot));
+            if let Some(Fact::Known { value: TalosFacts::Configured { services, .. }, .. }) = talos {
+                services.retain(|service| service.id != "etcd");
+            }
+        }
+        plan(&platform, &world, now).items.into_iter().map(|item| item.step).collect()
+    }
+
+    #[test]
+    fn an_api_server_without_etcd_leaves_the_rotation() {
+        let steps = without_etcd_on(&[1]);
+        let [Step::RemoveLoadBalancerTarget { machine: Some(machine), .. }] = steps.as_slice() else {
+            panic!("one removal expected, found {steps:?}")
+        };
+        assert_eq!(machine.to_string(), "sandbox-cp-1");
+    }
+
+    #[test]
+    fn the_last_targets_stay() {
+        assert_eq!(without_etcd_on(&[]), []);
+        assert_eq!(without_etcd_on(&[0, 1, 2]), []);
+    }
 }

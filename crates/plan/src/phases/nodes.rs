@@ -4,21 +4,23 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+
 use super::{Context, Outcome, machine_configs, servers};
 use crate::names::MachineName;
-use crate::observed::{Fact, Missing, NodeFacts, NodeTaint};
+use crate::observed::{Fact, NodeFacts, NodeTaint};
 use crate::render::machine_config::split_labels;
 use crate::report::Wait;
 use crate::step::{NodePatch, Step};
 use crate::validated::Pool;
 
+/// How long after the bootstrap a cluster may take until its API answers.
+const YOUTH: SignedDuration = SignedDuration::from_mins(10);
+
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let kubernetes = match &context.observed.kubernetes {
         Fact::Known { value, .. } => value,
-        Fact::Missing(Missing::NotThereYet) => return Outcome::waiting(Wait::Concern(super::Concern::Etcd)),
-        Fact::Missing(_) if context.observed.etcd.value().is_none() => {
-            return Outcome::waiting(Wait::Concern(super::Concern::Etcd));
-        }
+        Fact::Missing(_) if coming_up(context) => return Outcome::waiting(Wait::Concern(super::Concern::Etcd)),
         Fact::Missing(missing) => return Outcome::unknown(missing.clone()),
     };
     let mut steps: Vec<Step> = former(context, &kubernetes.nodes);
@@ -45,6 +47,11 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         return Outcome::waiting(Wait::Nodes(untold));
     }
     Outcome::done(format!("{} nodes are registered", kubernetes.nodes.len()), context.observed.kubernetes.at())
+}
+
+/// Whether the cluster is so young that nobody has to wonder about an API that does not answer yet.
+fn coming_up(context: &Context<'_>) -> bool {
+    context.store.bootstrap.as_ref().is_none_or(|record| record.at + YOUTH > context.now)
 }
 
 fn is_this_server(context: &Context<'_>, machine: &MachineName, node: &NodeFacts) -> bool {
