@@ -139,6 +139,22 @@ pub(crate) enum Error {
         processes: String,
     },
 
+    /// No figure has a name that begins so.
+    #[error("no figure's name begins with {name}; `cargo xtask bench` shows all")]
+    NoFigure {
+        /// What was asked for.
+        name: String,
+    },
+
+    /// A measurement needs more memory than is free.
+    #[error("it needs {needed} GiB of memory and {available:.1} GiB are available; end something else or use a larger machine")]
+    TooLittleMemory {
+        /// In GiB.
+        needed: f64,
+        /// In GiB.
+        available: f64,
+    },
+
     /// The sandbox needs addresses that other systems don't have.
     #[error(
         "the sandbox gives each simulated machine an address of 127.0.0.0/8 of its own, which needs no set-up on Linux \

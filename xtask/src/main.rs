@@ -2,6 +2,7 @@
 //!
 //! Nothing here is part of the product, and nothing of the product depends on it.
 
+mod bench;
 mod codegen;
 mod error;
 mod process;
@@ -36,6 +37,8 @@ enum Command {
     Codegen(codegen::Arguments),
     /// Hold the code against the rules that the compiler does not know
     Tidy,
+    /// Measure speed and memory, and write the figures to target/bench.json
+    Bench(bench::Arguments),
     /// Build what tests and the sandbox run besides the project's own programs, and say where it is
     Tools,
 }
@@ -62,6 +65,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Test(arguments) => test::run(&repository, &arguments),
         Command::Codegen(arguments) => codegen::run(&repository, &arguments),
         Command::Tidy => tidy::run(&repository),
+        Command::Bench(arguments) => bench::run(&repository, &arguments),
         Command::Tools => tools::run(&repository),
     }
 }

@@ -10,30 +10,34 @@ mod access;
 mod directory;
 mod kubectl;
 mod management;
+pub(crate) mod measure;
 mod operator;
 mod platform;
 mod processes;
-mod programs;
+pub(crate) mod programs;
 mod progress;
 mod signals;
 mod simulator;
+mod stage;
 mod supervisor;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::repository::Repository;
 use crate::sandbox::directory::Directory;
 use crate::sandbox::kubectl::Kubectl;
-use crate::sandbox::management::Management;
 use crate::sandbox::platform::Platform;
 use crate::sandbox::programs::Programs;
 use crate::sandbox::progress::{Display, End, View};
-use crate::sandbox::simulator::Simulator;
+use crate::sandbox::stage::Stage;
 use crate::sandbox::supervisor::Supervisor;
 use crate::sandbox::watch::{Event, Watch};
+
+/// The platform that is applied when none is named.
+const EXAMPLE: &str = "manifests/examples/sandbox.yaml";
 
 /// How often the processes are looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(500);
@@ -130,15 +134,21 @@ fn live(repository: &Repository, arguments: &UpArguments) -> Result<(), Error> {
         return Err(Error::OnlyLinux);
     }
     let programs = Programs::build(repository)?;
-    let directory = Directory::make(&path(repository, arguments.dir.as_ref())?)?;
+    let path = path(repository, arguments.dir.as_ref())?;
+    within(&path, |supervisor| up(repository, arguments, &programs, supervisor))
+}
+
+/// Lets `act` start processes in a directory that no other sandbox uses, and stops them however it ends, unless it says
+/// that they are to be left.
+fn within(path: &Path, act: impl FnOnce(&mut Supervisor) -> Result<Left, Error>) -> Result<(), Error> {
+    let directory = Directory::make(path)?;
     let _held = directory.lock()?;
     if processes::any(&directory) {
         return Err(Error::SandboxRuns { directory: directory.root().to_owned() });
     }
     directory.renew()?;
     let mut supervisor = Supervisor::of(&directory)?;
-    let lived = up(repository, arguments, &programs, &mut supervisor);
-    let lived = match lived {
+    let lived = match act(&mut supervisor) {
         Ok(Left::Running) => return Ok(()),
         Ok(Left::ToBeStopped) => Ok(()),
         Err(_) if supervisor.was_interrupted() => Err(Error::Interrupted),
@@ -162,45 +172,34 @@ fn up(
     supervisor: &mut Supervisor,
 ) -> Result<Left, Error> {
     let directory = supervisor.directory().clone();
-    eprintln!("==> management API server, logs in {}", directory.path("logs").display());
-    let (management, kubectl) = Management::start(supervisor, programs.kube())?;
-    eprintln!("==> simulators, {} times as fast", arguments.time_scale);
-    let kube = programs.kube_program();
-    let simulator = Simulator::start(supervisor, &programs.own("helix-sim"), &kube, arguments.time_scale)?;
-    eprintln!("==> operator");
-    operator::install(supervisor, repository, &kubectl)?;
-    let credentials = operator::kubeconfig(&directory, &management, &kubectl)?;
+    let stage = Stage::set(supervisor, repository, programs, arguments.time_scale)?;
     if !arguments.without_operator {
-        supervisor.start("helix-operator", &mut operator::command(programs, &credentials))?;
+        stage.start_operator(supervisor, programs)?;
     }
 
-    let example = repository.path("manifests/examples/sandbox.yaml");
+    let example = repository.path(EXAMPLE);
     let file = arguments.platform.as_ref().unwrap_or(&example);
-    let platform = Platform::read(file, simulator.endpoint())?;
+    let platform = stage.read(file)?;
     eprintln!("==> platform {} from {}", platform.name(), file.display());
-    operator::namespace(&kubectl, platform.namespace())?;
-    for secret in platform.token_secrets(simulator.token()) {
-        kubectl.apply(&secret)?;
-    }
-    kubectl.apply(platform.document())?;
+    stage.apply(&platform)?;
 
     if arguments.without_operator {
         let program = programs.own("helix-operator");
-        print!("{}", access::run_operator(&program, &credentials));
+        print!("{}", access::run_operator(&program, stage.credentials()));
         if arguments.detach {
             return Ok(Left::Running);
         }
     }
-    let mut following = Following::start(supervisor, &kubectl, &platform)?;
+    let mut following = Following::start(supervisor, stage.kubectl(), &platform)?;
     let limit = arguments.detach.then(|| Duration::from_secs(arguments.timeout));
     let end = following.until_end(limit)?;
-    access::fetch(&kubectl, &platform, &directory)?;
+    access::fetch(stage.kubectl(), &platform, &directory)?;
     let seconds = following.since.elapsed().as_secs_f64();
     match end {
         End::Ready => eprintln!("==> Ready {seconds:.1} s after it was applied"),
         End::NotImplemented(what) => eprintln!("==> a cluster {seconds:.1} s after it was applied; {what}"),
     }
-    print!("{}", access::look_around(&platform, &directory, &kube, arguments.detach));
+    print!("{}", access::look_around(&platform, &directory, &programs.kube_program(), arguments.detach));
     if arguments.detach {
         return Ok(Left::Running);
     }

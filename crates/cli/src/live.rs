@@ -1,5 +1,6 @@
 //! The management cluster, as a kubeconfig leads to it, and the way from there to everything outside. Reads only.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use helix_clients::hetzner::{Connection, Projects};
@@ -7,9 +8,9 @@ use helix_clients::kube::{SecretStore, WorkloadClients, read_token};
 use helix_clients::talos::TalosClient;
 use helix_crds::{HelixMachine, HelixPlatform, ProviderSpec};
 use helix_engine::Project;
+use helix_engine::seams::Seams;
 use helix_engine::seams::{Clock, Cloud, Store};
 use helix_engine::secrets::PkiMaker;
-use helix_engine::turn::Seams;
 use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -21,6 +22,7 @@ use crate::error::CliError;
 /// The management cluster.
 pub(crate) struct Management {
     client: Client,
+    endpoint: String,
     namespace: String,
 }
 
@@ -39,8 +41,9 @@ impl Management {
             None => Config::infer().await.map_err(|error| CliError::NoCluster(error.to_string()))?,
         };
         let namespace = cluster.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let endpoint = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|error| CliError::NoCluster(error.to_string()))?;
-        Ok(Self { client, namespace })
+        Ok(Self { client, endpoint, namespace })
     }
 
     /// The namespace that is meant where none is said.
@@ -51,7 +54,7 @@ impl Management {
     /// A platform, if there is one of that name.
     pub(crate) async fn find(&self, namespace: &str, name: &str) -> Result<Option<HelixPlatform>, CliError> {
         let api: Api<HelixPlatform> = Api::namespaced(self.client.clone(), namespace);
-        api.get_opt(name).await.map_err(|error| failed(namespace, name, &error))
+        api.get_opt(name).await.map_err(|error| self.failed(namespace, name, &error))
     }
 
     /// A platform that must be there.
@@ -63,7 +66,7 @@ impl Management {
     /// The machines of a platform, by name.
     pub(crate) async fn machines(&self, namespace: &str, name: &str) -> Result<Vec<HelixMachine>, CliError> {
         let api: Api<HelixMachine> = Api::namespaced(self.client.clone(), namespace);
-        let machines = api.list(&ListParams::default()).await.map_err(|error| failed(namespace, name, &error))?;
+        let machines = api.list(&ListParams::default()).await.map_err(|error| self.failed(namespace, name, &error))?;
         let mut machines: Vec<HelixMachine> =
             machines.items.into_iter().filter(|machine| machine.spec.platform == name).collect();
         machines.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
@@ -93,15 +96,24 @@ impl Management {
             clock,
         })
     }
+
+    fn failed(&self, namespace: &str, name: &str, error: &kube::Error) -> CliError {
+        let why = match error {
+            kube::Error::Api(status) if status.code == 404 => {
+                "the cluster does not know the kind: install the definitions with `kubectl apply -f crds/`".to_owned()
+            }
+            kube::Error::Api(status) => format!("the API server answered {}: {}", status.code, status.message),
+            other => format!("the management cluster at {} does not answer: {}", self.endpoint, root_of(other)),
+        };
+        CliError::Cluster { namespace: namespace.to_owned(), name: name.to_owned(), why }
+    }
 }
 
-fn failed(namespace: &str, name: &str, error: &kube::Error) -> CliError {
-    let why = match error {
-        kube::Error::Api(status) if status.code == 404 => {
-            "the cluster does not know the kind: install the definitions with `kubectl apply -f crds/`".to_owned()
-        }
-        kube::Error::Api(status) => format!("the API server answered {}: {}", status.code, status.message),
-        other => format!("the management cluster does not answer: {other}"),
-    };
-    CliError::Cluster { namespace: namespace.to_owned(), name: name.to_owned(), why }
+/// What lies beneath an error: layers of a client say only that something failed.
+fn root_of(error: &dyn Error) -> String {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string()
 }

@@ -16,9 +16,8 @@ use helix_plan::{Plan, PlanItem};
 use jiff::Timestamp;
 
 use crate::observe::Access;
-use crate::seams::{CloudError, StoreError, TalosError, WorkloadError};
+use crate::seams::{CloudError, Seams, StoreError, TalosError, WorkloadError};
 use crate::secrets::SecretMakerError;
-use crate::turn::Seams;
 
 /// Steps under way at once: enough to keep a hundred creations from queueing, few enough to be polite.
 const AT_ONCE: usize = 16;

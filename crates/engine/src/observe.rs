@@ -10,7 +10,7 @@ mod machines;
 use std::collections::BTreeMap;
 
 use helix_plan::names::{MachineName, PlatformIdentity};
-use helix_plan::observed::{Fact, Missing, Observed, Setback, StoreFacts, TalosFacts};
+use helix_plan::observed::{CloudFacts, Fact, Missing, Observed, Setback, StoreFacts, TalosFacts};
 use helix_plan::step::Lane;
 use helix_plan::validated::ValidatedPlatform;
 use jiff::Timestamp;
@@ -19,8 +19,7 @@ pub(crate) use access::{Access, KUBERNETES_USER};
 
 use crate::memory::Memory;
 use crate::project::Scope;
-use crate::seams::{CloudError, StoreError};
-use crate::turn::Seams;
+use crate::seams::{CloudError, Seams, StoreError};
 
 /// Reads everything that a plan for a living platform needs.
 pub(crate) async fn observe(
@@ -52,7 +51,9 @@ pub(crate) async fn observe(
     (observed, access)
 }
 
-/// Reads what a teardown needs: what is at Hetzner and in the store.
+/// Reads what a teardown needs: what is at Hetzner and in the store. That nothing is left at Hetzner is believed only of
+/// a reading made after the last deletion: a request that was under way when an earlier process died may have come
+/// through since.
 pub(crate) async fn observe_for_teardown(
     seams: &Seams,
     platform: &PlatformIdentity,
@@ -60,6 +61,12 @@ pub(crate) async fn observe_for_teardown(
     now: Timestamp,
 ) -> Observed {
     let setbacks = memory.setbacks(now);
+    let (observed, _) = foundation(seams, platform, memory, setbacks.clone(), now).await;
+    let seems_empty = observed.cloud.value().is_some_and(CloudFacts::is_empty);
+    if !seems_empty || seams.project.is_as_read().await {
+        return observed;
+    }
+    seams.project.distrust().await;
     foundation(seams, platform, memory, setbacks, now).await.0
 }
 

@@ -33,6 +33,8 @@ struct Reading {
     facts: Option<CloudFacts>,
     at: Timestamp,
     stale: bool,
+    /// Whether what is here was changed since it was read: true as far as we know, but seen by nobody.
+    amended: bool,
     catalogue: Option<(Arc<Catalogue>, Timestamp)>,
 }
 
@@ -103,6 +105,7 @@ impl Project {
             Scope::Everything => {
                 reading.facts = Some(self.cloud.project(lane).await?);
                 reading.stale = false;
+                reading.amended = false;
                 reading.at = now;
             }
         }
@@ -112,9 +115,16 @@ impl Project {
 
     /// Amends the reading with what an accepted request answered.
     pub async fn amend(&self, change: impl FnOnce(&mut CloudFacts) + Send) {
-        if let Some(facts) = &mut self.reading.lock().await.facts {
+        let mut reading = self.reading.lock().await;
+        if let Some(facts) = &mut reading.facts {
             change(facts);
+            reading.amended = true;
         }
+    }
+
+    /// Whether everything that is known was read as it is, without our own changes since.
+    pub async fn is_as_read(&self) -> bool {
+        !self.reading.lock().await.amended
     }
 
     /// The reading can no longer be trusted: an answer was lost, or a name turned out to be taken.

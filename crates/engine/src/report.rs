@@ -7,8 +7,8 @@ mod phases;
 use std::collections::BTreeSet;
 
 use helix_crds::{
-    ApiBudget, CostStatus, HelixPlatform, HelixPlatformStatus, MachineCounts, PhaseName, PlanItem, PlanStatus,
-    SecretNames,
+    ApiBudget, CostStatus, HelixMachineSpec, HelixMachineStatus, HelixPlatform, HelixPlatformStatus, MachineCounts,
+    PhaseName, PlanItem, PlanStatus, SecretNames,
 };
 use helix_plan::Plan;
 use helix_plan::catalogue::Catalogue;
@@ -25,7 +25,28 @@ use sha2::{Digest, Sha256};
 pub(crate) use machines::machines;
 
 use crate::budget::BudgetSnapshot;
-use crate::turn::Event;
+
+/// Something that happened and that people should read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// A stable word.
+    pub reason: &'static str,
+    /// What happened.
+    pub message: String,
+    /// Whether it is a warning.
+    pub warning: bool,
+}
+
+/// One machine as it was observed, for its `HelixMachine`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MachineProjection {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub spec: HelixMachineSpec,
+    /// How it is.
+    pub status: HelixMachineStatus,
+}
 
 /// Items of a plan that status shows.
 const SHOWN_ITEMS: usize = 20;

@@ -9,6 +9,8 @@ mod store;
 mod talos;
 mod workload;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 pub use cloud::{Accepted, ActionFacts, ActionState, Cloud, CloudError, Owner, ProjectFacts};
@@ -16,8 +18,27 @@ pub use store::{ClientConfigKind, Store, StoreError, StoredClientConfig};
 pub use talos::{Talos, TalosCredentials, TalosError, TalosRoute};
 pub use workload::{KubernetesCredentials, Workload, WorkloadError, WorkloadRoute};
 
+use crate::project::Project;
+use crate::secrets::SecretMaker;
+
 /// Where the engine reads the time.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+}
+
+/// Everything outside that the engine turns against.
+pub struct Seams {
+    /// The token's project.
+    pub project: Arc<Project>,
+    /// The machines.
+    pub talos: Arc<dyn Talos>,
+    /// The platform's cluster.
+    pub workload: Arc<dyn Workload>,
+    /// Where secrets are kept.
+    pub store: Arc<dyn Store>,
+    /// Where secrets come from.
+    pub secrets: Arc<dyn SecretMaker>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
 }

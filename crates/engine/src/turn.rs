@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use helix_crds::{HelixMachineSpec, HelixMachineStatus, HelixPlatform, HelixPlatformStatus};
+use helix_crds::{HelixPlatform, HelixPlatformStatus};
 use helix_plan::catalogue::Catalogue;
 use helix_plan::check::{self, Subject};
 use helix_plan::names::PlatformIdentity;
@@ -22,54 +22,15 @@ use jiff::{SignedDuration, Timestamp};
 use crate::apply::{self, Applied, Applier};
 use crate::memory::Memory;
 use crate::observe::{self, Access};
-use crate::project::Project;
 use crate::report::{self, Told};
-use crate::seams::{Clock, Store, Talos, Workload};
-use crate::secrets::SecretMaker;
+pub use crate::report::{Event, MachineProjection};
+use crate::seams::Seams;
 
 /// How soon a refused specification is judged again: prices and types may have changed.
 const JUDGE_AGAIN: SignedDuration = SignedDuration::from_mins(10);
 
 /// How soon Hetzner is asked again after it did not answer.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
-
-/// Everything outside that the engine turns against.
-pub struct Seams {
-    /// The token's project.
-    pub project: Arc<Project>,
-    /// The machines.
-    pub talos: Arc<dyn Talos>,
-    /// The platform's cluster.
-    pub workload: Arc<dyn Workload>,
-    /// Where secrets are kept.
-    pub store: Arc<dyn Store>,
-    /// Where secrets come from.
-    pub secrets: Arc<dyn SecretMaker>,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-}
-
-/// Something that happened and that people should read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// A stable word.
-    pub reason: &'static str,
-    /// What happened.
-    pub message: String,
-    /// Whether it is a warning.
-    pub warning: bool,
-}
-
-/// One machine as it was observed, for its `HelixMachine`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MachineProjection {
-    /// Its name.
-    pub name: String,
-    /// What it is.
-    pub spec: HelixMachineSpec,
-    /// How it is.
-    pub status: HelixMachineStatus,
-}
 
 /// What one turn found and did.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,8 @@ mod rejection;
 mod versions;
 
 use helix_crds::{
-    DiskEncryption, EndpointType, HelixPlatform, HelixPlatformSpec, Management, PhaseName, ProviderSpec, WorkerPool,
+    ApprovalMode, DiskEncryption, EndpointType, HelixPlatform, HelixPlatformSpec, Management, PhaseName, ProviderSpec,
+    WorkerPool,
 };
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
@@ -130,6 +131,8 @@ pub struct ValidatedPlatform {
     pub api_allowlist: Vec<String>,
     /// Image factory schematic, 64 hex digits.
     pub schematic: String,
+    /// Labels that a snapshot must have besides those of version and schematic; `None` for any value.
+    pub snapshot_labels: Vec<(String, Option<String>)>,
     /// The control planes.
     pub control_plane: Pool,
     /// The worker pools.
@@ -160,6 +163,7 @@ impl ValidatedPlatform {
         pools::placement_groups(&control_plane, &workers, &mut rejections);
         not_built(spec, &mut rejections);
         schematic(&hetzner.image.schematic, &mut rejections);
+        let snapshot_labels = snapshot_labels(hetzner.image.snapshot_selector.as_deref(), &mut rejections);
         let (Some(versions), Some(network), Some(endpoint)) = (versions, network, endpoint) else {
             return Err(rejections);
         };
@@ -173,6 +177,7 @@ impl ValidatedPlatform {
             endpoint,
             api_allowlist,
             schematic: hetzner.image.schematic.clone(),
+            snapshot_labels,
             control_plane,
             workers,
             prices: catalogue.source,
@@ -268,6 +273,26 @@ fn schematic(schematic: &str, rejections: &mut Rejections) {
     }
 }
 
+/// Reads a selector of labels and their values, as in `team=a,tested`; Hetzner's other operators are not needed here.
+fn snapshot_labels(selector: Option<&str>, rejections: &mut Rejections) -> Vec<(String, Option<String>)> {
+    let mut labels = Vec::new();
+    for part in selector.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (key, value) = match part.split_once('=') {
+            Some((key, value)) => (key, Some(value.trim_start_matches('=').to_owned())),
+            None => (part, None),
+        };
+        if key.contains([' ', '!', '(', ')']) || value.as_ref().is_some_and(|value| value.contains([' ', '(', ')'])) {
+            rejections.add(
+                "spec.provider.hetzner.image.snapshotSelector",
+                format!("`{part}` is neither a label nor a label with its value"),
+                "write labels that the snapshot must have, as in team=a,tested",
+            );
+        }
+        labels.push((key.to_owned(), value));
+    }
+    labels
+}
+
 /// What the resource can say but this Helix cannot do; refused rather than passed over in silence.
 fn not_built(spec: &HelixPlatformSpec, rejections: &mut Rejections) {
     if spec.management == Management::SelfManaged {
@@ -275,6 +300,15 @@ fn not_built(spec: &HelixPlatformSpec, rejections: &mut Rejections) {
     }
     if spec.encryption.disk != DiskEncryption::None {
         rejections.not_implemented("spec.encryption.disk", "disk encryption", "write None");
+    }
+    if spec.approval == ApprovalMode::Manual {
+        rejections.not_implemented("spec.approval", "approving every plan", "write ManualForDestructive");
+    }
+    if !spec.policies.is_empty() {
+        rejections.not_implemented("spec.policies", "judging plans by policies", "leave it out");
+    }
+    if spec.backup.is_some() {
+        rejections.not_implemented("spec.backup", "backing up etcd", "leave it out and take snapshots by talosctl");
     }
     if !spec.adopt.is_empty() {
         rejections.not_implemented("spec.adopt", "adoption", "leave it out and let Helix make the machines");

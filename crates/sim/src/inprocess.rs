@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use helix_engine::Project;
 use helix_engine::seams::Clock;
-use helix_engine::turn::Seams;
+use helix_engine::seams::Seams;
 use jiff::Timestamp;
 
 use crate::world::{Permission, ProjectId, Rng, World, WorldConfig};

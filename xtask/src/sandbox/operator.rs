@@ -23,6 +23,9 @@ const ROLE: &str = "manifests/operator-rbac.yaml";
 /// The service account that [`ROLE`] makes.
 const ACCOUNT: &str = "helix-operator";
 
+/// What the operator is called among the processes of a sandbox.
+pub(crate) const PROCESS: &str = "helix-operator";
+
 /// As long as an API server may take to serve a new resource.
 const LONGEST_ESTABLISHING: Duration = Duration::from_secs(30);
 

@@ -59,6 +59,17 @@ impl Platform {
         Ok(Self { document })
     }
 
+    /// The same platform under another name and of another size, the workers in its first pool.
+    pub(crate) fn resized(&self, name: &str, control_planes: u32, workers: u32) -> Self {
+        let mut document = self.document.clone();
+        document["metadata"]["name"] = json!(name);
+        document["spec"]["controlPlane"]["replicas"] = json!(control_planes);
+        if let Some(pool) = document.pointer_mut("/spec/workerPools/0") {
+            pool["replicas"] = json!(workers);
+        }
+        Self { document }
+    }
+
     /// The document to be applied.
     pub(crate) fn document(&self) -> &Value {
         &self.document
@@ -114,6 +125,18 @@ mod tests {
         let secrets = platform.token_secrets("secret");
         assert_eq!(secrets.len(), 1);
         assert_eq!(secrets[0]["stringData"], json!({"t": "secret"}));
+    }
+
+    #[test]
+    fn another_size_changes_name_and_replicas_alone() {
+        let text = "kind: HelixPlatform\nmetadata: {name: a}\nspec:\n  provider: {hetzner: {}}\n  \
+                    controlPlane: {replicas: 3}\n  workerPools: [{name: p, replicas: 2}]\n";
+        let platform = Platform::parse(text, ENDPOINT).unwrap();
+        let other = platform.resized("b", 1, 9);
+        assert_eq!(other.name(), "b");
+        assert_eq!(other.document()["spec"]["controlPlane"], json!({"replicas": 1}));
+        assert_eq!(other.document()["spec"]["workerPools"], json!([{"name": "p", "replicas": 9}]));
+        assert_eq!(other.document()["spec"]["provider"], platform.document()["spec"]["provider"]);
     }
 
     #[test]

@@ -37,6 +37,14 @@ impl Programs {
         Ok(Self { kube, own })
     }
 
+    /// Those of a directory, with the Kubernetes programs, which are built where they are missing.
+    ///
+    /// # Errors
+    /// As [`tools::kube`].
+    pub(crate) fn of(repository: &Repository, own: PathBuf) -> Result<Self, Error> {
+        Ok(Self { kube: tools::kube(repository)?, own })
+    }
+
     /// The Kubernetes programs.
     pub(crate) fn kube(&self) -> &KubeTools {
         &self.kube

@@ -1,5 +1,6 @@
 //! What is no command is told with exit code 64, and help is no error.
 
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use crate::{command, example, helix, path};
@@ -48,6 +49,24 @@ fn without_a_management_cluster_live_commands_say_what_to_do() {
         assert_eq!(run.code, 1, "{arguments:?}");
         assert!(run.err.contains("no management cluster") && run.err.contains("KUBECONFIG"), "{}", run.err);
     }
+}
+
+#[test]
+fn a_management_cluster_that_does_not_answer_is_named() {
+    // A port of the loopback that was free a moment ago.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let kubeconfig = tempfile::NamedTempFile::new().expect("a file");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: \"{endpoint}\"}}}}]\n\
+         contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
+    );
+    std::fs::write(kubeconfig.path(), text).expect("the kubeconfig");
+    let output = command(&["plan", "dev"]).env("KUBECONFIG", kubeconfig.path()).output().expect("helix ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told.contains(&endpoint) && told.contains("refused"), "{told}");
 }
 
 #[test]

@@ -109,11 +109,13 @@ impl Applier<'_> {
 
     pub(super) async fn store_talosconfig(&self, endpoints: &[String]) -> Result<(), Met> {
         let bundle = self.bundle()?;
-        let certificate = self.issue(&ClientIdentity::Talos(TalosRole::Admin))?;
-        let authority = &bundle.os_ca.certificate;
-        let text = client_config::talosconfig(&self.platform.name, endpoints, &[], authority, &certificate)
+        let admin = self.issue(&ClientIdentity::Talos(TalosRole::Admin))?;
+        let reader = self.issue(&ClientIdentity::Talos(TalosRole::Reader))?;
+        let name = &self.platform.name;
+        let credentials = [(name.as_str(), &admin), (&*format!("{name}-reader"), &reader)];
+        let text = client_config::talosconfig(endpoints, &bundle.os_ca.certificate, &credentials)
             .map_err(|error| Met::failed(error.reason(), error.to_string()))?;
-        self.put(ClientConfigKind::Talosconfig, text, endpoints, &certificate).await
+        self.put(ClientConfigKind::Talosconfig, text, endpoints, &admin).await
     }
 
     fn issue(&self, identity: &ClientIdentity) -> Result<ClientCertificate, Met> {

@@ -12,9 +12,8 @@ use helix_plan::validated::ValidatedPlatform;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::memory::{Credentials, Memory};
-use crate::seams::{KubernetesCredentials, StoreError, TalosCredentials, TalosRoute, WorkloadRoute};
+use crate::seams::{KubernetesCredentials, Seams, StoreError, TalosCredentials, TalosRoute, WorkloadRoute};
 use crate::secrets::{ClientIdentity, SecretMaker, SecretMakerError, TalosRole};
-use crate::turn::Seams;
 
 /// The user as which Helix calls the workload cluster, as audit logs show it.
 pub(crate) const KUBERNETES_USER: &str = "helix";

@@ -7,7 +7,7 @@ use helix_plan::observed::{EtcdFacts, Fact, KubernetesFacts, Missing, TalosFacts
 use jiff::Timestamp;
 
 use super::Access;
-use crate::turn::Seams;
+use crate::seams::Seams;
 
 /// The membership of etcd, as the first control plane tells that runs it.
 pub(super) async fn etcd(

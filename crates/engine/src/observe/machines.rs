@@ -12,8 +12,7 @@ use jiff::Timestamp;
 
 use super::Access;
 use crate::memory::Memory;
-use crate::seams::{TalosError, TalosRoute};
-use crate::turn::Seams;
+use crate::seams::{Seams, TalosError, TalosRoute};
 
 /// Machines asked at once.
 const AT_ONCE: usize = 64;

@@ -4,8 +4,7 @@ use helix_crds::{HelixMachineSpec, HelixMachineStatus, MachineAddresses};
 use helix_plan::names::MachineName;
 use helix_plan::observed::{Fact, MachineStage, Missing, NodeFacts, Server, ServerStatus, TalosFacts};
 
-use super::Told;
-use crate::turn::MachineProjection;
+use super::{MachineProjection, Told};
 
 /// All machines, by name; `None` where Hetzner could not be asked.
 pub(crate) fn machines(told: &Told<'_>) -> Option<Vec<MachineProjection>> {

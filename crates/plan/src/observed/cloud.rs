@@ -31,6 +31,20 @@ pub struct CloudFacts {
     pub images: Vec<Image>,
 }
 
+impl CloudFacts {
+    /// Whether nothing of the platform is left; images are the project's.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { networks, firewalls, ssh_keys, placement_groups, load_balancers, servers, images: _ } = self;
+        networks.is_empty()
+            && firewalls.is_empty()
+            && ssh_keys.is_empty()
+            && placement_groups.is_empty()
+            && load_balancers.is_empty()
+            && servers.is_empty()
+    }
+}
+
 /// A private network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {

@@ -23,6 +23,13 @@ pub(super) fn of<'a>(context: &Context<'a>, architecture: Architecture) -> Optio
         .filter(|image| image.available && image.architecture == architecture.to_string())
         .filter(|image| has(image, labels::TALOS_VERSION, &version))
         .filter(|image| has(image, labels::SCHEMATIC, platform.schematic_label()))
+        .filter(|image| {
+            platform.snapshot_labels.iter().all(|(key, value)| match (image.labels.get(key), value) {
+                (Some(found), Some(wanted)) => found == wanted,
+                (found, None) => found.is_some(),
+                (None, Some(_)) => false,
+            })
+        })
         .max_by_key(|image| image.id)
 }
 

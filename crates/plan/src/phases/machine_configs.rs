@@ -73,10 +73,13 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
             (Some(TalosFacts::Maintenance { .. }), Some(address)) => {
                 steps.push(Step::ConfigureMachine { address, inputs: Box::new(inputs), digest });
             }
-            (Some(TalosFacts::Configured { .. }), _) => match running_digest(context, &machine) {
-                Some(running) if running != digest.as_str() => outdated.push(machine),
-                _ => {}
-            },
+            (Some(talos @ TalosFacts::Configured { .. }), _) => {
+                let other_config = running_digest(context, &machine).is_some_and(|running| running != digest.as_str());
+                let wanted_version = format!("v{}", context.platform.versions.talos);
+                if other_config || talos.version() != wanted_version {
+                    outdated.push(machine);
+                }
+            }
             _ if running_digest(context, &machine).is_some() => silent.push(machine),
             _ => starting.push(machine),
         }
@@ -86,7 +89,10 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     }
     if let Some(machine) = outdated.first() {
         return Outcome::blocked(Block::NotImplemented {
-            what: format!("changing the configuration of running machines ({machine} and {} more)", outdated.len() - 1),
+            what: format!(
+                "changing the configuration or the Talos version of running machines ({machine} and {} more)",
+                outdated.len() - 1
+            ),
             remedy: "Take the change of the specification back, or delete the platform and make it anew".to_owned(),
         });
     }

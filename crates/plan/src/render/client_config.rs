@@ -61,28 +61,26 @@ pub fn kubeconfig(
     write("kubeconfig", &config)
 }
 
-/// Writes a talosconfig with one context, named for the cluster, which is the current one.
+/// Writes a talosconfig with one context for each of `credentials`, which are named; the first is the current one.
 ///
-/// `endpoints` are the control planes' addresses through which calls go; `nodes` are those that a call is for when it
-/// names none. `authority` is the PEM certificate of the OS CA.
+/// `endpoints` are the control planes' addresses through which calls go. `authority` is the PEM certificate of the OS CA.
 ///
 /// # Errors
 /// [`ClientConfigError`] when the serializer fails.
 pub fn talosconfig(
-    cluster: &str,
     endpoints: &[String],
-    nodes: &[String],
     authority: &str,
-    credential: &ClientCertificate,
+    credentials: &[(&str, &ClientCertificate)],
 ) -> Result<Secret, ClientConfigError> {
-    let context = TalosContext {
+    let context = |credential: &ClientCertificate| TalosContext {
         endpoints,
-        nodes,
         ca: STANDARD.encode(authority),
         crt: STANDARD.encode(&credential.certificate),
         key: STANDARD.encode(credential.key.expose()),
     };
-    write("talosconfig", &Talosconfig { context: cluster, contexts: BTreeMap::from([(cluster, context)]) })
+    let current = credentials.first().map_or("", |(name, _)| *name);
+    let contexts = credentials.iter().map(|(name, credential)| (*name, context(credential))).collect();
+    write("talosconfig", &Talosconfig { context: current, contexts })
 }
 
 fn write(what: &'static str, config: &impl Serialize) -> Result<Secret, ClientConfigError> {
@@ -153,8 +151,6 @@ struct Talosconfig<'a> {
 #[derive(Serialize)]
 struct TalosContext<'a> {
     endpoints: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    nodes: &'a [String],
     ca: String,
     crt: String,
     key: String,
@@ -195,12 +191,14 @@ mod tests {
     #[test]
     fn a_talosconfig_is_as_talosctl_reads_it() {
         let endpoints = ["203.0.113.11".to_owned()];
-        let text = talosconfig("sample", &endpoints, &[], "CA", &credential()).unwrap();
+        let credential = credential();
+        let text = talosconfig(&endpoints, "CA", &[("sample", &credential), ("sample-reader", &credential)]).unwrap();
+        let context = serde_json::json!({
+            "endpoints": ["203.0.113.11"], "ca": "Q0E=", "crt": "Q0VSVA==", "key": "S0VZ",
+        });
         let wanted = serde_json::json!({
             "context": "sample",
-            "contexts": {"sample": {
-                "endpoints": ["203.0.113.11"], "ca": "Q0E=", "crt": "Q0VSVA==", "key": "S0VZ",
-            }},
+            "contexts": {"sample": context, "sample-reader": context},
         });
         assert_eq!(read(&text), wanted);
     }

@@ -127,6 +127,28 @@ fn what_is_not_built_says_so() {
 }
 
 #[test]
+fn what_would_be_passed_over_in_silence_is_refused() {
+    let (field, _) = refused(|spec| spec.approval = helix_crds::ApprovalMode::Manual);
+    assert_eq!(field, "spec.approval");
+}
+
+#[test]
+fn a_snapshot_selector_is_read_or_refused() {
+    let select = |text: &str| {
+        validate(|spec| {
+            let ProviderSpec::Hetzner(hetzner) = &mut spec.provider;
+            hetzner.image.snapshot_selector = Some(text.to_owned());
+        })
+    };
+    let labels = select("team=a, tested,b==c").expect("it is good").snapshot_labels;
+    let label = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
+    assert_eq!(labels, [label("team", Some("a")), label("tested", None), label("b", Some("c"))]);
+    for wrong in ["!tested", "team!=a", "team in (a,b)"] {
+        assert!(select(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_patch_that_breaks_the_configuration_is_refused() {
     let patch = |text: &str| serde_json::from_str::<serde_json::Map<_, _>>(text).expect("an object");
     let owned = patch(r#"{"machine": {"token": "mine"}}"#);

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use helix_crds::{HelixPlatform, PhaseState};
 use helix_engine::Memory;
-use helix_engine::turn::{Event, Seams, Turn, turn};
+use helix_engine::seams::Seams;
+use helix_engine::turn::{Event, Turn, turn};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

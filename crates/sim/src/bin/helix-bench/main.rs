@@ -2,13 +2,12 @@
 //! `cargo xtask bench`, which adds what only a running sandbox can show.
 //!
 //! Prints one JSON object a line: `{"name", "value", "unit", "goal", "holds"}`. A goal that is missed is told, not
-//! punished: the exit code is 0 all the same.
+//! punished, and a figure that can't be measured is left out with its reason on standard error: the exit code is 0 all
+//! the same.
 
 mod figure;
 mod lives;
 mod pure;
-
-use std::process::ExitCode;
 
 use clap::Parser;
 
@@ -36,7 +35,7 @@ const MEASUREMENTS: [(&str, Measure); 6] = [
     ("secret-bundle", pure::secret_bundle),
 ];
 
-fn main() -> ExitCode {
+fn main() {
     let only = Arguments::parse().only.unwrap_or_default();
     let chosen = MEASUREMENTS.iter().filter(|(name, _)| name.starts_with(&only) || only.starts_with(name));
     for (name, measure) in chosen {
@@ -46,11 +45,7 @@ fn main() -> ExitCode {
                     println!("{}", figure.to_json());
                 }
             }
-            Err(why) => {
-                eprintln!("{name} could not be measured: {why}");
-                return ExitCode::FAILURE;
-            }
+            Err(why) => eprintln!("{name} is not measured: {why}"),
         }
     }
-    ExitCode::SUCCESS
 }

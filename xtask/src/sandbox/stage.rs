@@ -1,0 +1,82 @@
+//! Everything of a sandbox but its platforms: the management cluster, the simulators, and what the operator needs there.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::repository::Repository;
+use crate::sandbox::kubectl::Kubectl;
+use crate::sandbox::management::Management;
+use crate::sandbox::operator;
+use crate::sandbox::platform::Platform;
+use crate::sandbox::programs::Programs;
+use crate::sandbox::simulator::Simulator;
+use crate::sandbox::supervisor::Supervisor;
+
+/// A stage that platforms can be put on.
+pub(crate) struct Stage<'tools> {
+    kubectl: Kubectl<'tools>,
+    simulator: Simulator,
+    credentials: PathBuf,
+}
+
+impl<'tools> Stage<'tools> {
+    /// Starts all that is not the operator, and waits until it answers.
+    ///
+    /// # Errors
+    /// When something can't be started, ends or is not ready in time, or when interrupted.
+    pub(crate) fn set(
+        supervisor: &mut Supervisor,
+        repository: &Repository,
+        programs: &'tools Programs,
+        time_scale: f64,
+    ) -> Result<Self, Error> {
+        let directory = supervisor.directory().clone();
+        eprintln!("==> management API server, logs in {}", directory.path("logs").display());
+        let (management, kubectl) = Management::start(supervisor, programs.kube())?;
+        eprintln!("==> simulators, {time_scale} times as fast");
+        let simulated = programs.own("helix-sim");
+        let simulator = Simulator::start(supervisor, &simulated, &programs.kube_program(), time_scale)?;
+        operator::install(supervisor, repository, &kubectl)?;
+        let credentials = operator::kubeconfig(&directory, &management, &kubectl)?;
+        Ok(Self { kubectl, simulator, credentials })
+    }
+
+    /// Starts the operator.
+    ///
+    /// # Errors
+    /// As [`Supervisor::start`].
+    pub(crate) fn start_operator(&self, supervisor: &mut Supervisor, programs: &Programs) -> Result<(), Error> {
+        eprintln!("==> operator");
+        supervisor.start(operator::PROCESS, &mut operator::command(programs, &self.credentials))
+    }
+
+    /// Reads a platform, made to mean this stage's simulator.
+    ///
+    /// # Errors
+    /// As [`Platform::read`].
+    pub(crate) fn read(&self, file: &Path) -> Result<Platform, Error> {
+        Platform::read(file, self.simulator.endpoint())
+    }
+
+    /// Applies a platform with what it refers to.
+    ///
+    /// # Errors
+    /// When kubectl fails.
+    pub(crate) fn apply(&self, platform: &Platform) -> Result<(), Error> {
+        operator::namespace(&self.kubectl, platform.namespace())?;
+        for secret in platform.token_secrets(self.simulator.token()) {
+            self.kubectl.apply(&secret)?;
+        }
+        self.kubectl.apply(platform.document())
+    }
+
+    /// The administrator's kubectl.
+    pub(crate) fn kubectl(&self) -> &Kubectl<'tools> {
+        &self.kubectl
+    }
+
+    /// The operator's kubeconfig.
+    pub(crate) fn credentials(&self) -> &Path {
+        &self.credentials
+    }
+}
