@@ -37,12 +37,7 @@ struct InSandbox {
 
 const IN_SANDBOX: [InSandbox; 2] = [
     InSandbox { name: "sandbox-ready", unit: "s", goal: 90.0, measure: measure::seconds_to_ready },
-    InSandbox {
-        name: "operator-memory-20x10",
-        unit: "MiB",
-        goal: 64.0,
-        measure: measure::operator_memory,
-    },
+    InSandbox { name: "operator-memory-20x10", unit: "MiB", goal: 64.0, measure: measure::operator_memory },
 ];
 
 /// Arguments of `cargo xtask bench`.
@@ -107,11 +102,7 @@ fn measured_in_process(repository: &Repository, built: &Path, only: &str) -> Res
     })
 }
 
-fn measured_in_sandbox(
-    repository: &Repository,
-    target: &Path,
-    chosen: &[&InSandbox],
-) -> Result<Vec<Figure>, Error> {
+fn measured_in_sandbox(repository: &Repository, target: &Path, chosen: &[&InSandbox]) -> Result<Vec<Figure>, Error> {
     build(repository, &["helix-operator", "helix-sim"])?;
     let programs = Programs::of(repository, target.join(BUILT))?;
     let mut figures = Vec::new();

@@ -147,7 +147,9 @@ pub(crate) enum Error {
     },
 
     /// A measurement needs more memory than is free.
-    #[error("it needs {needed} GiB of memory and {available:.1} GiB are available; end something else or use a larger machine")]
+    #[error(
+        "it needs {needed} GiB of memory and {available:.1} GiB are available; end something else or use a larger machine"
+    )]
     TooLittleMemory {
         /// In GiB.
         needed: f64,

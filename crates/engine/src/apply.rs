@@ -13,7 +13,7 @@ use helix_plan::names::{MachineName, PlatformIdentity};
 use helix_plan::observed::SetbackKind;
 use helix_plan::step::Step;
 use helix_plan::{Plan, PlanItem};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::observe::Access;
 use crate::seams::{CloudError, Seams, StoreError, TalosError, WorkloadError};
@@ -21,6 +21,9 @@ use crate::secrets::SecretMakerError;
 
 /// Steps under way at once: enough to keep a hundred creations from queueing, few enough to be polite.
 const AT_ONCE: usize = 16;
+
+/// How long a bootstrap is left alone: Talos pulls and starts etcd in that time.
+const BOOTSTRAP_REST: SignedDuration = SignedDuration::from_secs(30);
 
 /// What became of one step.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(crate) struct Applied {
     pub(crate) deleted: Option<String>,
     /// The machine that has its configuration now, if the step gave it one.
     pub(crate) configured: Option<MachineName>,
+    /// How long the step has to rest after it succeeded, because its effect takes that long to show.
+    pub(crate) rest: Option<SignedDuration>,
     /// What it met.
     pub(crate) result: Result<(), Met>,
 }
@@ -135,6 +140,8 @@ async fn carry_out(applier: Applier<'_>, item: &PlanItem) -> Applied {
         }
     }
     let done = result.is_ok();
+    // A second bootstrap before the first has left data would begin it anew.
+    let rest = matches!(step, Step::BootstrapEtcd { .. }).then_some(BOOTSTRAP_REST);
     Applied {
         kind: step.target().kind,
         target: step.target().to_string(),
@@ -147,6 +154,7 @@ async fn carry_out(applier: Applier<'_>, item: &PlanItem) -> Applied {
             Step::ConfigureMachine { inputs, .. } if done => Some(inputs.machine.clone()),
             _ => None,
         },
+        rest,
         result,
     }
 }

@@ -54,26 +54,38 @@ pub struct Memory {
 impl Memory {
     /// Setbacks that have not expired.
     pub(crate) fn setbacks(&mut self, now: Timestamp) -> Vec<Setback> {
-        // An expired setback still counts attempts, for as long again as it lasted.
-        self.setbacks.retain(|_, (setback, _)| setback.until + (setback.until - setback.at) > now);
+        // An expired setback still counts attempts for a while, so that pauses grow.
+        self.setbacks.retain(|_, (setback, _)| setback.until + LONGEST_PAUSE > now);
         self.setbacks.values().map(|(setback, _)| setback.clone()).filter(|setback| setback.until > now).collect()
     }
 
     /// Remembers what an attempt met. `until` is what the refusal itself named, if it did.
     pub(crate) fn met(&mut self, target: String, kind: SetbackKind, now: Timestamp, until: Option<Timestamp>) {
-        let attempts = self.setbacks.get(&target).map_or(0, |(_, attempts)| *attempts) + 1;
+        // A placement is sold out for every machine, whichever of them found out.
+        let key = match &kind {
+            SetbackKind::PlacementUnavailable { server_type, location } => format!("{server_type} in {location}"),
+            _ => target.clone(),
+        };
+        let attempts = self.setbacks.get(&key).map_or(0, |(_, attempts)| *attempts) + 1;
         let pause = match &kind {
             SetbackKind::PlacementUnavailable { .. } => SOLD_OUT,
             SetbackKind::ForeignResource { .. }
             | SetbackKind::LimitExceeded { .. }
             | SetbackKind::NotPermitted { .. }
+            | SetbackKind::UnderWay
             | SetbackKind::Failed { .. } => {
                 let doubled = FIRST_PAUSE * 2_i32.saturating_pow(attempts.min(8) - 1);
                 doubled.min(LONGEST_PAUSE)
             }
         };
         let until = until.unwrap_or(now + pause);
-        self.setbacks.insert(target.clone(), (Setback { target, kind, at: now, until }, attempts));
+        self.setbacks.insert(key, (Setback { target, kind, at: now, until }, attempts));
+    }
+
+    /// An attempt succeeded: forgets what earlier ones met, and lets the step rest until its effect can be seen.
+    pub(crate) fn succeeded_slowly(&mut self, target: String, pause: SignedDuration, now: Timestamp) {
+        let setback = Setback { target: target.clone(), kind: SetbackKind::UnderWay, at: now, until: now + pause };
+        self.setbacks.insert(target, (setback, 0));
     }
 
     /// Forgets what attempts at this target met: one succeeded.
@@ -81,10 +93,8 @@ impl Memory {
         self.setbacks.remove(target);
     }
 
-    /// Whether the world should be looked at before `at`, whatever was planned: the resource has changed.
+    /// The resource has changed, or somebody asks: the next turn reads everything anew.
     pub fn look_now(&mut self) {
-        if let Some(look) = &mut self.look {
-            look.again_at = Timestamp::MIN;
-        }
+        self.look = None;
     }
 }

@@ -18,7 +18,6 @@ use jiff::Timestamp;
 pub(crate) use access::{Access, KUBERNETES_USER};
 
 use crate::memory::Memory;
-use crate::project::Scope;
 use crate::seams::{CloudError, Seams, StoreError};
 
 /// Reads everything that a plan for a living platform needs.
@@ -78,11 +77,13 @@ async fn foundation(
     setbacks: Vec<Setback>,
     now: Timestamp,
 ) -> (Observed, StoreFacts) {
-    let (scope, due) = due(memory, now);
-    let lane = if memory.look.is_none() || memory.settled { Lane::Drift } else { Lane::ControlPlane };
-    let lane = if memory.deleting { Lane::Teardown } else { lane };
+    let lane = match (memory.deleting, memory.settled) {
+        (true, _) => Lane::Teardown,
+        (false, true) => Lane::Drift,
+        (false, false) => Lane::ControlPlane,
+    };
     let (cloud, store) =
-        tokio::join!(seams.project.facts(platform, scope, due, lane, now), seams.store.facts(platform));
+        tokio::join!(seams.project.facts(platform, memory.look, lane, now), seams.store.facts(platform));
     let cloud = cloud.unwrap_or_else(|error| Fact::Missing(missing_cloud(&error)));
     let (fact, value) = match store {
         Ok(store) => (Fact::known(store.clone(), now), store),
@@ -97,16 +98,6 @@ async fn foundation(
         setbacks,
     };
     (observed, value)
-}
-
-/// How much of the project has to be read, and since when.
-fn due(memory: &Memory, now: Timestamp) -> (Scope, Timestamp) {
-    match memory.look {
-        None => (Scope::Everything, now),
-        Some(look) if look.project_at <= now => (Scope::Everything, look.project_at),
-        Some(look) if look.servers_at <= now => (Scope::Servers, look.servers_at),
-        Some(_) => (Scope::Kept, now),
-    }
 }
 
 pub(crate) fn missing_cloud(error: &CloudError) -> Missing {

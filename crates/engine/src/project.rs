@@ -9,6 +9,7 @@ use helix_plan::catalogue::Catalogue;
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{CloudFacts, Fact};
 use helix_plan::step::Lane;
+use helix_plan::{Look, SWEEP};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
@@ -18,8 +19,8 @@ use crate::seams::{Cloud, CloudError};
 const CATALOGUE_LIFE: SignedDuration = SignedDuration::from_hours(1);
 
 /// How much of the project has to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
     /// Nothing that is not there.
     Kept,
     /// The servers.
@@ -31,11 +32,29 @@ pub enum Scope {
 #[derive(Debug, Default)]
 struct Reading {
     facts: Option<CloudFacts>,
+    /// When the servers were read.
     at: Timestamp,
+    /// When everything was read.
+    everything_at: Timestamp,
     stale: bool,
     /// Whether what is here was changed since it was read: true as far as we know, but seen by nobody.
     amended: bool,
     catalogue: Option<(Arc<Catalogue>, Timestamp)>,
+}
+
+impl Reading {
+    /// How much has to be read anew. Reading servers often does not put off the sweep of everything else.
+    fn due(&self, look: Option<Look>, now: Timestamp) -> Scope {
+        let (Some(look), Some(_), false) = (look, &self.facts, self.stale) else { return Scope::Everything };
+        let due = |at: Timestamp, read: Timestamp| at <= now && read < at;
+        if due(look.project_at, self.everything_at) || self.everything_at + SWEEP <= now {
+            Scope::Everything
+        } else if due(look.servers_at, self.at) {
+            Scope::Servers
+        } else {
+            Scope::Kept
+        }
+    }
 }
 
 /// A project and what is known of it.
@@ -68,32 +87,49 @@ impl Project {
         {
             return Ok(Arc::clone(catalogue));
         }
-        let catalogue = Arc::new(self.cloud.catalogue(Lane::ControlPlane).await?);
-        reading.catalogue = Some((Arc::clone(&catalogue), now));
-        Ok(catalogue)
+        match (self.cloud.catalogue(Lane::ControlPlane).await, &reading.catalogue) {
+            (Ok(catalogue), _) => {
+                let catalogue = Arc::new(catalogue);
+                reading.catalogue = Some((Arc::clone(&catalogue), now));
+                Ok(catalogue)
+            }
+            // Prices that are a little old stop no repair; a token that is refused does.
+            (Err(error), Some((old, _))) if !error.is_refusal() => Ok(Arc::clone(old)),
+            (Err(error), _) => Err(error),
+        }
     }
 
-    /// What the project holds of one platform, read anew as far as `scope` asks for it. A reading that another platform
-    /// caused after `due` serves as well.
+    /// What the project holds of one platform, read anew as far as `look` asks for it; without one, all of it. A reading
+    /// that another platform caused after it fell due serves as well. A look for drift makes do with what is there when
+    /// the budget has nothing left for it.
     ///
     /// # Errors
     /// What Hetzner answered.
-    pub async fn facts(
+    pub(crate) async fn facts(
         &self,
         platform: &PlatformIdentity,
-        scope: Scope,
-        due: Timestamp,
+        look: Option<Look>,
         lane: Lane,
         now: Timestamp,
     ) -> Result<Fact<CloudFacts>, CloudError> {
         let mut reading = self.reading.lock().await;
-        let scope = match reading.facts {
-            None => Scope::Everything,
-            Some(_) if reading.stale => Scope::Everything,
-            Some(_) if reading.at > due => Scope::Kept,
-            Some(_) => scope,
-        };
-        match scope {
+        match self.read(&mut reading, look, lane, now).await {
+            Err(CloudError::BudgetExhausted { .. } | CloudError::RateLimited { .. })
+                if lane == Lane::Drift && reading.facts.is_some() => {}
+            result => result?,
+        }
+        let facts = reading.facts.as_ref().map(|facts| of_platform(facts, platform)).unwrap_or_default();
+        Ok(Fact::known(facts, reading.at))
+    }
+
+    async fn read(
+        &self,
+        reading: &mut Reading,
+        look: Option<Look>,
+        lane: Lane,
+        now: Timestamp,
+    ) -> Result<(), CloudError> {
+        match reading.due(look, now) {
             Scope::Kept => {}
             Scope::Servers => {
                 let servers = self.cloud.servers(lane).await?;
@@ -107,10 +143,10 @@ impl Project {
                 reading.stale = false;
                 reading.amended = false;
                 reading.at = now;
+                reading.everything_at = now;
             }
         }
-        let facts = reading.facts.as_ref().map(|facts| of_platform(facts, platform)).unwrap_or_default();
-        Ok(Fact::known(facts, reading.at))
+        Ok(())
     }
 
     /// Amends the reading with what an accepted request answered.

@@ -126,7 +126,7 @@ pub(crate) fn refused(platform: &HelixPlatform, reason: &str, message: &str, now
 /// A platform whose project at Hetzner does not answer.
 pub(crate) fn unreachable(platform: &HelixPlatform, missing: &Missing, now: Timestamp) -> HelixPlatformStatus {
     let reason = match missing {
-        Missing::Refused { .. } => "HetznerRefused",
+        Missing::Refused { .. } => "AccessRefused",
         Missing::NotThereYet | Missing::Unreachable { .. } => "HetznerUnreachable",
     };
     refused(platform, reason, &missing.to_string(), now)
@@ -187,6 +187,7 @@ pub(crate) fn setback(kind: &SetbackKind) -> String {
             format!("a {kind} named {name} exists and is not this platform's")
         }
         SetbackKind::LimitExceeded { message } | SetbackKind::NotPermitted { message } => message.clone(),
+        SetbackKind::UnderWay => "it is under way".to_owned(),
         SetbackKind::Failed { message, .. } => message.clone(),
     }
 }

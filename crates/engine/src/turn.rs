@@ -74,7 +74,9 @@ pub async fn turn(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) 
     let mut plan = plan(&validated, &observed, now);
     enforce(&validated.identity, &observed, Some(&validated.api_allowlist), &mut plan);
     let (applied, events) = carry_out(seams, &validated.identity, &access, &plan, memory, now).await;
-    memory.settled = plan.items.is_empty() && plan.report.is_settled();
+    if observed.cloud.value().is_some() {
+        memory.settled = plan.items.is_empty() && plan.report.is_settled();
+    }
     let told = Told {
         platform,
         validated: &validated,
@@ -186,11 +188,16 @@ async fn carry_out(
 ) -> (Vec<Applied>, Vec<Event>) {
     let applied = apply::apply(Applier { seams, platform: identity, access, now }, plan).await;
     memory.look = Some(plan.look);
+    // Steps may have taken long: pauses count from now on.
+    let met_at = seams.clock.now();
     let mut events = Vec::new();
     for step in &applied {
         match &step.result {
             Ok(()) => {
-                memory.succeeded(&step.target);
+                match step.rest {
+                    Some(pause) => memory.succeeded_slowly(step.target.clone(), pause, met_at),
+                    None => memory.succeeded(&step.target),
+                }
                 events.push(Event { reason: "StepDone", message: step.what.clone(), warning: false });
             }
             Err(met) => {
@@ -198,7 +205,7 @@ async fn carry_out(
                     let message = format!("{}: {}", step.what, report::setback(&met.kind));
                     events.push(Event { reason: "StepFailed", message, warning: true });
                 }
-                memory.met(step.target.clone(), met.kind.clone(), now, met.until);
+                memory.met(step.target.clone(), met.kind.clone(), met_at, met.until);
             }
         }
         memory.configured.extend(step.configured.clone());

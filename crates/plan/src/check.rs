@@ -195,6 +195,13 @@ fn quorum_is_kept(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<
     let Some(etcd) = subject.observed.etcd.value() else {
         return vec!["an etcd member is removed while the membership is unknown".to_owned()];
     };
+    let ours = |hostname: &str| {
+        MachineName::parse(hostname)
+            .is_ok_and(|machine| machine == subject.identity.machine(machine.pool(), machine.slot()))
+    };
+    if let Some(foreign) = etcd.members.iter().find(|m| removed.contains(&m.id) && !ours(&m.hostname)) {
+        return vec![format!("etcd member {} is removed, which is no machine of this platform", foreign.hostname)];
+    }
     let left: Vec<_> = etcd.members.iter().filter(|m| !m.learner && !removed.contains(&m.id)).collect();
     let answers = |hostname: &str| {
         MachineName::parse(hostname)

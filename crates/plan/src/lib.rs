@@ -24,4 +24,4 @@ pub mod secrets;
 pub mod step;
 pub mod validated;
 
-pub use plan::{Look, Plan, PlanItem, plan, plan_teardown};
+pub use plan::{Look, Plan, PlanItem, SWEEP, plan, plan_teardown};

@@ -167,6 +167,8 @@ pub enum SetbackKind {
         /// Hetzner's words.
         message: String,
     },
+    /// It was accepted, and its effect takes a while to show.
+    UnderWay,
     /// Anything else that was answered; it is tried again after a while.
     Failed {
         /// A stable reason, as in the error's `reason()`.

@@ -36,7 +36,7 @@ pub struct Look {
 }
 
 /// How long a settled platform is left alone: a sweep finds drift.
-const SWEEP: SignedDuration = SignedDuration::from_mins(10);
+pub const SWEEP: SignedDuration = SignedDuration::from_mins(10);
 
 /// How often machines and clusters of a settled platform are asked.
 const HEARTBEAT: SignedDuration = SignedDuration::from_secs(60);
@@ -125,14 +125,18 @@ pub fn plan(platform: &ValidatedPlatform, observed: &Observed, now: Timestamp) -
     let context = Context::new(platform, observed, cloud, store, now);
     let mut outcomes: Vec<(Concern, Outcome)> = Vec::new();
     let mut unready = None;
+    let mut founded = true;
     for concern in Concern::of(platform.until) {
         let mut outcome = concern.plan(&context);
         outcome.heed(&observed.setbacks, now);
         match unready {
+            _ if !founded => outcome.hold_back(Wait::Concern(Concern::SecretBundle)),
             Some(phase) if concern.phase() > phase => outcome.hold_back(Wait::Phase(phase)),
             _ if !outcome.is_done() => unready = Some(concern.phase()),
             _ => {}
         }
+        // Without the bundle, or in another project, whatever is made would be made wrong.
+        founded &= concern != Concern::SecretBundle || !matches!(outcome.state, State::Blocked(_));
         outcomes.push((concern, outcome));
     }
     let look = Look::after(&outcomes, observed, now);

@@ -107,6 +107,12 @@ impl Report {
         }) {
             return PhaseReport::Blocked { reason: block.reason(), message: block.to_string() };
         }
+        if let Some(refusal) = states().find_map(|c| match &c.state {
+            State::Unknown(missing @ Missing::Refused { .. }) => Some(missing),
+            _ => None,
+        }) {
+            return PhaseReport::Blocked { reason: "AccessRefused", message: refusal.to_string() };
+        }
         if let Some(missing) = states().find_map(|c| match &c.state {
             State::Unknown(missing) => Some(missing),
             _ => None,

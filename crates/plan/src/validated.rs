@@ -154,7 +154,7 @@ impl ValidatedPlatform {
         let versions = versions::validate(&spec.versions, &mut rejections);
         let control_plane = pools::control_plane(spec, catalogue, now, &mut rejections);
         let workers = pools::workers(spec, catalogue, now, &mut rejections);
-        let machines = control_plane.replicas + workers.iter().map(|pool| pool.replicas).sum::<u32>();
+        let machines = workers.iter().fold(control_plane.replicas, |sum, pool| sum.saturating_add(pool.replicas));
         let network = network::validate(&hetzner.network, machines, &mut rejections);
         let endpoint = endpoint(spec, &mut rejections);
         let api_allowlist = network::allowlist(&hetzner.api_allowlist, &mut rejections);
@@ -246,7 +246,16 @@ fn is_dns_label(text: &str) -> bool {
 fn endpoint(spec: &HelixPlatformSpec, rejections: &mut Rejections) -> Option<Endpoint> {
     match (spec.endpoint.kind, &spec.endpoint.host) {
         (EndpointType::LoadBalancer, _) => Some(Endpoint::LoadBalancer { public: spec.endpoint.public }),
-        (EndpointType::Dns, Some(host)) => Some(Endpoint::Dns { host: host.clone() }),
+        (EndpointType::Dns, Some(host)) => {
+            if host.is_empty() || !host.split('.').all(|label| !label.is_empty() && is_dns_label(label)) {
+                rejections.add(
+                    "spec.endpoint.host",
+                    format!("`{host}` is no DNS name"),
+                    "write it in lower case without scheme and port, as in api.example.com",
+                );
+            }
+            Some(Endpoint::Dns { host: host.clone() })
+        }
         (EndpointType::Dns, None) => {
             rejections.add(
                 "spec.endpoint.host",

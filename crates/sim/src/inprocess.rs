@@ -132,6 +132,14 @@ impl Universe {
         std::mem::take(&mut self.lock().killed)
     }
 
+    /// The token belongs to the project that was added last from now on.
+    pub fn move_to_newest_project(&self) {
+        let mut inner = self.lock();
+        if let Some(newest) = inner.world.projects().map(|(id, _)| id).last() {
+            inner.project = newest;
+        }
+    }
+
     /// Loses everything that was stored.
     pub fn lose_store(&self) {
         self.lock().stored = Stored::default();

@@ -68,7 +68,7 @@ fn a_revoked_token_is_told_and_a_new_one_is_taken_up() {
     let fault = life.universe().with_world(|world, _, _| world.inject(Injection::standing(Fault::TokenRevoked)));
     live(&mut life, 5);
     let (reason, message) = ready_condition(&life);
-    assert_eq!(reason, "HetznerRefused");
+    assert_eq!(reason, "AccessRefused");
     assert!(message.contains("token Secret"), "{message}");
     life.universe().with_world(|world, _, _| world.faults().withdraw(fault));
     life.until_ready(HOUR).unwrap();
@@ -135,6 +135,36 @@ fn lost_garbled_and_refused_answers_end_in_the_same_state() {
         assert_eq!(life.until_gone(HOUR), Ok(()), "{fault:?}, seed {seed}");
         assert!(is_empty(&life), "{fault:?}, seed {seed}");
     }
+}
+
+#[test]
+fn two_sold_out_placements_cost_one_try_each() {
+    let mut life = Life::new(universe(14), sandbox());
+    let sold_out = Fault::NoCapacity { server_type: None, location: None, placement_error: false };
+    life.universe().with_world(|world, _, _| world.inject(Injection::standing(sold_out)));
+    live(&mut life, 2);
+    let before = life.universe().counts().hetzner;
+    live(&mut life, 6);
+    let calls = life.universe().counts().hetzner - before;
+    assert!(calls <= 10, "{calls} calls in six minutes in which nothing can be had");
+}
+
+#[test]
+fn the_token_of_another_project_builds_nothing_there() {
+    let mut life = Life::new(universe(15), sandbox());
+    life.until_ready(HOUR).unwrap();
+    // As another project would look: nothing of the platform is in it.
+    life.universe().with_world(|world, _, _| {
+        let other = world.add_project("another");
+        world.add_token("simulated", other, helix_sim::world::Permission::ReadWrite);
+        other
+    });
+    life.universe().move_to_newest_project();
+    life.restart();
+    live(&mut life, 10);
+    let (reason, message) = ready_condition(&life);
+    assert_eq!(reason, "WrongProject", "{message}");
+    assert!(is_empty(&life), "nothing was made in the other project");
 }
 
 #[test]

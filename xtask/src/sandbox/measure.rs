@@ -42,11 +42,7 @@ const COUNTING: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// As a sandbox's, or when the platform is not Ready in time.
-pub(crate) fn seconds_to_ready(
-    repository: &Repository,
-    programs: &Programs,
-    directory: &Path,
-) -> Result<f64, Error> {
+pub(crate) fn seconds_to_ready(repository: &Repository, programs: &Programs, directory: &Path) -> Result<f64, Error> {
     let mut seconds = 0.0;
     within(directory, |supervisor| {
         let stage = Stage::set(supervisor, repository, programs, TIME_SCALE)?;
@@ -65,11 +61,7 @@ pub(crate) fn seconds_to_ready(
 ///
 /// # Errors
 /// As a sandbox's, when the machine has too little memory for that many clusters, or they are not Ready in time.
-pub(crate) fn operator_memory(
-    repository: &Repository,
-    programs: &Programs,
-    directory: &Path,
-) -> Result<f64, Error> {
+pub(crate) fn operator_memory(repository: &Repository, programs: &Programs, directory: &Path) -> Result<f64, Error> {
     let available = gibibytes_available()?;
     if available < NEEDED_GIB {
         return Err(Error::TooLittleMemory { needed: NEEDED_GIB, available });
@@ -168,10 +160,9 @@ mod tests {
 
     #[test]
     fn only_what_is_ready_in_its_present_form_counts() {
-        let platform = |phase: &str, observed: u32| {
-            json!({"metadata": {"generation": 2}, "status": {"phase": phase, "observedGeneration": observed}})
-        };
-        let list = json!({"items": [platform("Ready", 2), platform("Ready", 1), platform("ImmutableSubstrate", 2), {}]});
+        let platform = |phase: &str, observed: u32| json!({"metadata": {"generation": 2}, "status": {"phase": phase, "observedGeneration": observed}});
+        let list =
+            json!({"items": [platform("Ready", 2), platform("Ready", 1), platform("ImmutableSubstrate", 2), {}]});
         assert_eq!(count(&list, platform_is_ready), 1);
         let list = json!({"items": [{"status": {"ready": true}}, {"status": {"ready": false}}, {}]});
         assert_eq!(count(&list, machine_is_ready), 1);

@@ -2,10 +2,14 @@
 
 use helix_crds::{PhaseName, ProviderSpec};
 use helix_plan::forecast::{Forecast, assumed};
+use helix_plan::observed::{Fact, Missing};
 use helix_plan::step::Step;
 use helix_plan::validated::Endpoint;
 
 use crate::sight::{Origin, Sight};
+
+/// What did not answer is told up to this number: where everything is out of reach, a few say enough.
+const MOST_UNSEEN: usize = 5;
 
 pub(super) fn notes(sight: &Sight, forecast: &Forecast) -> Vec<String> {
     let mut notes = Vec::new();
@@ -17,6 +21,7 @@ pub(super) fn notes(sight: &Sight, forecast: &Forecast) -> Vec<String> {
     if sight.platform.spec.paused {
         notes.push("spec.paused is true: none of this is done until it is false.".to_owned());
     }
+    notes.extend(unseen(sight));
     notes.extend(reach(sight));
     notes.extend(cluster_token(sight));
     notes
@@ -50,6 +55,22 @@ fn origin(sight: &Sight, forecast: &Forecast) -> Vec<String> {
         );
     }
     notes
+}
+
+/// What was asked and did not answer: the forecast takes it to come back.
+fn unseen(sight: &Sight) -> Vec<String> {
+    let observed = &sight.observed;
+    let clusters = [missing(&observed.etcd), missing(&observed.kubernetes)].into_iter().flatten();
+    let machines = observed.talos.values().filter_map(missing);
+    let told = |missing: &Missing| format!("Not seen, and taken to be well: {missing}.");
+    clusters.chain(machines).take(MOST_UNSEEN).map(told).collect()
+}
+
+fn missing<T>(fact: &Fact<T>) -> Option<&Missing> {
+    match fact {
+        Fact::Missing(missing @ (Missing::Unreachable { .. } | Missing::Refused { .. })) => Some(missing),
+        Fact::Missing(Missing::NotThereYet) | Fact::Known { .. } => None,
+    }
 }
 
 /// Who may reach what.

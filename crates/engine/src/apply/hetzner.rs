@@ -1,7 +1,9 @@
 //! Steps at Hetzner: one request each. Creation is idempotent by the unique name.
 
-use helix_plan::observed::LoadBalancerTarget;
-use helix_plan::observed::{CloudFacts, ServerStatus, SetbackKind, TargetHealth};
+use helix_plan::observed::{
+    CloudFacts, Firewall, LoadBalancer, LoadBalancerTarget, Network, PlacementGroup, Server, ServerStatus, SetbackKind,
+    SshKey, TargetHealth,
+};
 use helix_plan::step::{NewServer, ResourceKind, Step};
 
 use super::{Applier, Met};
@@ -99,7 +101,7 @@ impl Applier<'_> {
     }
 
     /// Puts what was made into the reading. A taken name is ours when its label says so: an earlier answer was lost.
-    async fn keep<T: Send>(
+    async fn keep<T: Identified + Send>(
         &self,
         made: Result<Accepted<T>, CloudError>,
         kind: ResourceKind,
@@ -109,24 +111,54 @@ impl Applier<'_> {
     ) -> Result<(), Met> {
         match made {
             Ok(accepted) => {
-                self.seams.project.amend(|facts| list(facts).push(accepted.value)).await;
+                self.seams
+                    .project
+                    .amend(|facts| {
+                        // Another platform's reading may have brought it in already.
+                        list(facts).retain(|known| known.id() != accepted.value.id());
+                        list(facts).push(accepted.value);
+                    })
+                    .await;
                 Ok(())
             }
             Err(CloudError::Taken { .. }) => {
                 let owner = self.seams.project.cloud().owner_of(step.lane(), kind, name).await?;
                 self.seams.project.distrust().await;
                 match owner {
-                    Some(owner) if !self.platform.owns(&owner.labels) => {
+                    Some(owner) if self.platform.owns(&owner.labels) => Ok(()),
+                    Some(_) => {
                         let kind = SetbackKind::ForeignResource { kind: kind.words(), name: name.to_owned() };
                         Err(Met { kind, until: None, distrust: true, expected: false })
                     }
-                    _ => Ok(()),
+                    // The name is about to be released, or was just taken: the next lists tell.
+                    None => {
+                        let message = format!("the name {name} is taken, but nobody has it");
+                        let kind = SetbackKind::Failed { reason: "NameTaken".to_owned(), message };
+                        Err(Met { kind, until: None, distrust: true, expected: true })
+                    }
                 }
             }
             Err(error) => Err(error.into()),
         }
     }
 }
+
+/// A resource with Hetzner's id.
+trait Identified {
+    fn id(&self) -> u64;
+}
+
+macro_rules! identified {
+    ($($kind:ty),*) => {$(
+        impl Identified for $kind {
+            fn id(&self) -> u64 {
+                self.id
+            }
+        }
+    )*};
+}
+
+identified!(Network, Firewall, SshKey, PlacementGroup, LoadBalancer, Server);
 
 /// A server goes through a status of its own; everything else is gone at once.
 fn mark_deleted(facts: &mut CloudFacts, kind: ResourceKind, id: u64) {
@@ -146,7 +178,7 @@ fn mark_deleted(facts: &mut CloudFacts, kind: ResourceKind, id: u64) {
 
 /// What an accepted change will have made true.
 fn mark_changed(facts: &mut CloudFacts, step: &Step) {
-    let mut balancers = |id: u64, change: &dyn Fn(&mut helix_plan::observed::LoadBalancer)| {
+    let mut balancers = |id: u64, change: &dyn Fn(&mut LoadBalancer)| {
         facts.load_balancers.iter_mut().filter(|balancer| balancer.id == id).for_each(change);
     };
     match step {

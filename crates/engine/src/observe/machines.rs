@@ -88,10 +88,9 @@ async fn ask_a_stranger(
 ) -> Result<TalosFacts, Missing> {
     match seams.talos.maintenance(address).await {
         Ok(facts) => Ok(facts),
-        Err(TalosError::Unauthenticated { .. }) => ask_by_name(seams, access, machine, server).await,
-        Err(TalosError::Unreachable { .. }) if !machine.is_control_plane() => {
-            // A configured worker that has not reached a control plane yet keeps its port closed; one that has is
-            // reached through it.
+        // Besides one that says so, a machine that hangs up on strangers may be configured, and a configured worker that
+        // has not reached a control plane yet keeps its port closed.
+        Err(TalosError::Unauthenticated { .. } | TalosError::Unreachable { .. }) => {
             ask_by_name(seams, access, machine, server).await
         }
         Err(error) => Err(missing(machine, &error)),

@@ -295,6 +295,12 @@ impl CloudError {
         }
     }
 
+    /// Whether the token is refused, or does not suffice.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unauthorized { .. } | Self::Forbidden { .. })
+    }
+
     /// Whether the effect may have happened all the same.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {

@@ -87,7 +87,10 @@ impl World<'_> {
                 true => (configured_machine(version, &machine), durations::CONFIGURED),
                 false => (TalosFacts::Maintenance { version }, durations::BOOTED),
             };
-            self.observed.talos.insert(machine, Fact::known(facts, self.now));
+            self.observed.talos.insert(machine.clone(), Fact::known(facts, self.now));
+            if configured && self.is_member(&machine) {
+                self.start_etcd(&machine);
+            }
             took = took.max(Some(step));
         }
         took
@@ -99,6 +102,12 @@ impl World<'_> {
             None | Some(Fact::Missing(Missing::NotThereYet | Missing::Unreachable { .. })) => true,
             Some(Fact::Known { .. } | Fact::Missing(Missing::Refused { .. })) => false,
         }
+    }
+
+    /// Whether etcd knows the machine: its member comes up with it.
+    fn is_member(&self, machine: &MachineName) -> bool {
+        let name = machine.to_string();
+        self.observed.etcd.value().is_some_and(|etcd| etcd.members.iter().any(|member| member.hostname == name))
     }
 
     fn is_configured_control_plane(&self, machine: &MachineName) -> bool {

@@ -1,6 +1,8 @@
 //! Etcd: bootstrapped once in a platform's life, on the one recorded server; then members join by themselves, and
 //! members whose machine is gone are removed when the quorum guard lets them.
 
+use jiff::SignedDuration;
+
 use super::{Context, Outcome, servers};
 use crate::names::MachineName;
 use crate::observed::{BootstrapRecord, EtcdFacts, Fact, MachineStage, TalosFacts};
@@ -10,6 +12,9 @@ use crate::step::Step;
 
 /// The service's name in Talos.
 pub(super) const SERVICE: &str = "etcd";
+
+/// How long after the record a cluster may take to come up for the first time.
+pub(super) const BIRTH: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let control_planes = servers::control_planes(context);
@@ -63,6 +68,11 @@ fn bootstrap(context: &Context<'_>, record: &BootstrapRecord, control_planes: &[
         }
         return Outcome::blocked(Block::EtcdLost { machine: record.machine.clone(), server: record.server_id });
     }
+    // Long after the birth, silence elsewhere may hide a cluster that this server was wiped out of.
+    let silent = |machine: &&MachineName| context.server_of(machine).is_some() && !answers(context, machine);
+    if record.at + BIRTH < context.now && control_planes.iter().any(|machine| silent(&machine)) {
+        return Outcome::waiting(Wait::EtcdLeader);
+    }
     match context.observed.talos_of(&record.machine) {
         Some(TalosFacts::Configured { .. }) => {
             Outcome::step(Step::BootstrapEtcd { machine: record.machine.clone(), server: record.server_id })
@@ -104,7 +114,12 @@ fn membership(context: &Context<'_>, etcd: &EtcdFacts, control_planes: &[Machine
 
 /// One member whose machine has no server any more, if it may go.
 fn remove_stale(context: &Context<'_>, etcd: &EtcdFacts, quorum: &Quorum) -> Option<Step> {
-    let gone = |hostname: &str| !hostname.is_empty() && !has_server(context, hostname);
+    // Only under a name that Helix gives: whoever joined a member of their own keeps it.
+    let gone = |hostname: &str| {
+        let ours =
+            |machine: &MachineName| *machine == context.platform.identity.machine(machine.pool(), machine.slot());
+        MachineName::parse(hostname).is_ok_and(|machine| ours(&machine) && context.server_of(&machine).is_none())
+    };
     let stale = etcd.members.iter().find(|member| gone(&member.hostname))?;
     quorum.may_remove(stale.id).ok()?;
     Some(Step::RemoveEtcdMember { member: stale.id, hostname: stale.hostname.clone() })

@@ -2,7 +2,7 @@
 //!
 //! What a machine runs is told by its node's annotation `helix.dev/config`, which the configuration itself carries.
 
-use super::{Context, Outcome, load_balancer, servers};
+use super::{Context, Outcome, load_balancer, nodes, servers};
 use crate::endpoints::machine_endpoint;
 use crate::names::MachineName;
 use crate::observed::{Server, TalosFacts};
@@ -70,6 +70,9 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
             return Outcome::waiting(Wait::Concern(super::Concern::LoadBalancer));
         };
         match (context.observed.talos_of(&machine), server.public_ipv4) {
+            (Some(TalosFacts::Maintenance { .. }), _) if nodes::is_registered(context, &machine) => {
+                return Outcome::blocked(Block::LostConfiguration { machine });
+            }
             (Some(TalosFacts::Maintenance { .. }), Some(address)) => {
                 steps.push(Step::ConfigureMachine { address, inputs: Box::new(inputs), digest });
             }

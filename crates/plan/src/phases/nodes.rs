@@ -4,18 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
-
-use super::{Context, Outcome, machine_configs, servers};
+use super::{Context, Outcome, etcd, machine_configs, servers};
 use crate::names::MachineName;
 use crate::observed::{Fact, NodeFacts, NodeTaint};
 use crate::render::machine_config::split_labels;
 use crate::report::Wait;
 use crate::step::{NodePatch, Step};
 use crate::validated::Pool;
-
-/// How long after the bootstrap a cluster may take until its API answers.
-const YOUTH: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let kubernetes = match &context.observed.kubernetes {
@@ -50,8 +45,13 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
 }
 
 /// Whether the cluster is so young that nobody has to wonder about an API that does not answer yet.
-fn coming_up(context: &Context<'_>) -> bool {
-    context.store.bootstrap.as_ref().is_none_or(|record| record.at + YOUTH > context.now)
+pub(super) fn coming_up(context: &Context<'_>) -> bool {
+    context.store.bootstrap.as_ref().is_none_or(|record| record.at + etcd::BIRTH > context.now)
+}
+
+/// Whether this very server has registered as the machine's node: then it had its configuration.
+pub(super) fn is_registered(context: &Context<'_>, machine: &MachineName) -> bool {
+    context.node_of(machine).is_some_and(|node| is_this_server(context, machine, node))
 }
 
 fn is_this_server(context: &Context<'_>, machine: &MachineName, node: &NodeFacts) -> bool {

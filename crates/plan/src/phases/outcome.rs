@@ -80,12 +80,6 @@ impl Outcome {
         Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Project))
     }
 
-    /// Resources at Hetzner have to go.
-    #[must_use]
-    pub fn waiting_for_deletion(wait: Wait) -> Self {
-        Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Project))
-    }
-
     /// Somebody has to act.
     #[must_use]
     pub fn blocked(block: Block) -> Self {
@@ -164,6 +158,7 @@ fn as_state(setback: &Setback) -> Option<State> {
     let target = setback.target.clone();
     Some(match &setback.kind {
         SetbackKind::PlacementUnavailable { .. } => return None,
+        SetbackKind::UnderWay => State::WaitingOn(Wait::Effect { target }),
         SetbackKind::ForeignResource { kind, name } => {
             State::Blocked(Block::ForeignResource { kind, name: name.clone() })
         }

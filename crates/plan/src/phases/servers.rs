@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Context, Outcome, firewall, image, network, placement_groups};
+use super::{Context, Outcome, firewall, image, network, nodes, placement_groups};
+use crate::endpoints::api_endpoints;
 use crate::names::MachineName;
 use crate::observed::{Server, ServerStatus, SetbackKind};
 use crate::report::{Block, State, Wait};
@@ -49,7 +50,7 @@ fn existing(context: &Context<'_>, pool: &Pool) -> Vec<MachineName> {
 }
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
-    if let Some(block) = duplicate(context).or_else(|| surplus(context)) {
+    if let Some(block) = duplicate(context) {
         return Outcome::blocked(block);
     }
     let mut steps = repairs(context);
@@ -59,6 +60,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         steps.extend(creations);
         states.extend(state);
     }
+    states.extend(surplus(context).map(State::Blocked));
     if let Some(position) = states.iter().position(|state| matches!(state, State::Blocked(_))) {
         return Outcome::steps(steps).with_state(states.swap_remove(position));
     }
@@ -78,8 +80,8 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
 fn duplicate(context: &Context<'_>) -> Option<Block> {
     let mut by_machine: BTreeMap<MachineName, Vec<u64>> = BTreeMap::new();
     for server in &context.cloud.servers {
-        let label = server.labels.get(helix_crds::labels::MACHINE)?;
-        if let Ok(machine) = MachineName::parse(label) {
+        let label = server.labels.get(helix_crds::labels::MACHINE);
+        if let Some(Ok(machine)) = label.map(|label| MachineName::parse(label)) {
             by_machine.entry(machine).or_default().push(server.id);
         }
     }
@@ -112,7 +114,7 @@ fn repairs(context: &Context<'_>) -> Vec<Step> {
             (Some(firewall), _) if !server.firewalls.contains(&firewall.id) => {
                 steps.push(Step::ApplyFirewall { firewall: firewall.id, server: server.id, machine });
             }
-            (_, Some(network)) if server.status == ServerStatus::Running && server.networks.is_empty() => {
+            (_, Some(network)) if server.status == ServerStatus::Running && !server.networks.contains(&network.id) => {
                 steps.push(Step::AttachServer { server: server.id, machine, network: network.id });
             }
             _ if server.status == ServerStatus::Off => {
@@ -154,6 +156,10 @@ fn left_behind(context: &Context<'_>, machine: &MachineName) -> Option<Wait> {
     context.store.bootstrap.as_ref()?;
     if machine.is_control_plane() && context.observed.etcd.value().is_none() {
         return Some(Wait::EtcdLeader);
+    }
+    if context.observed.kubernetes.value().is_none() && !nodes::coming_up(context) {
+        let endpoint = api_endpoints(context.platform, context.cloud).for_clients().into_iter().next();
+        return Some(Wait::Api { endpoint: endpoint.unwrap_or_default() });
     }
     let name = machine.to_string();
     let member = context.observed.etcd.value().is_some_and(|etcd| etcd.members.iter().any(|m| m.hostname == name));

@@ -35,7 +35,9 @@ pub(crate) fn plan(observed: &Observed, cloud: &CloudFacts, store: &StoreFacts, 
         return Outcome::steps(steps);
     }
     if let Some(example) = left.first() {
-        return Outcome::waiting_for_deletion(Wait::Deletion { left: left.len(), example: example.clone() });
+        // What is still there is servers on their way out; everything else goes with its request.
+        let wait = Wait::Deletion { left: left.len(), example: example.clone() };
+        return Outcome::waiting_for_servers(wait, now);
     }
     let forgotten = store.bundle.is_none()
         && store.bootstrap.is_none()

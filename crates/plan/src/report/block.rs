@@ -78,6 +78,11 @@ pub enum Block {
         /// Hetzner's words.
         message: String,
     },
+    /// A machine that was configured waits for a configuration again.
+    LostConfiguration {
+        /// The machine.
+        machine: MachineName,
+    },
     /// Two servers claim to be one machine.
     DuplicateMachine {
         /// The machine.
@@ -85,6 +90,8 @@ pub enum Block {
         /// Their ids.
         servers: Vec<u64>,
     },
+    /// The platform was built, but the project holds nothing of it.
+    WrongProject,
     /// A plan did not pass its checks.
     PlanRejected {
         /// What the checks found.
@@ -109,7 +116,9 @@ impl Block {
             Self::NoCapacity { .. } => "NoCapacity",
             Self::LimitExceeded { .. } => "LimitExceeded",
             Self::NotPermitted { .. } => "NotPermitted",
+            Self::LostConfiguration { .. } => "LostConfiguration",
             Self::DuplicateMachine { .. } => "DuplicateMachine",
+            Self::WrongProject => "WrongProject",
             Self::PlanRejected { .. } => "PlanRejected",
         }
     }
@@ -134,26 +143,6 @@ impl fmt::Display for Block {
                 f,
                 "a {kind} named `{name}` exists and does not belong to this platform. Delete or rename it, or give \
                  the platform another name; Helix never takes over what it does not own"
-            ),
-            Self::BundleLost { servers } => write!(
-                f,
-                "{servers} servers exist, but the secret bundle with which they were made is not in the store. Bring \
-                 it back with `helix secrets import` from an earlier export; a new one would lock everybody out"
-            ),
-            Self::BootstrapRecordLost { machine } => write!(
-                f,
-                "etcd runs on {machine}, but the store has no record of its bootstrap. Bring the store back with \
-                 `helix secrets import`; etcd is never bootstrapped twice"
-            ),
-            Self::EtcdLost { machine, server } => write!(
-                f,
-                "etcd was bootstrapped on {machine} (server {server}), which is gone, and no other member is left. \
-                 Restore a snapshot, or delete the platform and make it anew; etcd is never bootstrapped twice"
-            ),
-            Self::QuorumLost { healthy, voters } => write!(
-                f,
-                "etcd has lost its quorum: {healthy} of {voters} voters answer. Bring a control plane's server back \
-                 up, or restore a snapshot; nothing is removed meanwhile"
             ),
             Self::NoCapacity { pool, tried } => write!(
                 f,
@@ -181,6 +170,51 @@ impl fmt::Display for Block {
                 "the plan was not carried out, for its checks found: {}. This is a fault in Helix; please report it",
                 violations.join("; ")
             ),
+            Self::BundleLost { .. }
+            | Self::BootstrapRecordLost { .. }
+            | Self::EtcdLost { .. }
+            | Self::QuorumLost { .. }
+            | Self::LostConfiguration { .. }
+            | Self::WrongProject => self.fmt_loss(f),
+        }
+    }
+}
+
+impl Block {
+    /// What a platform has lost, and the way back.
+    fn fmt_loss(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BundleLost { servers } => write!(
+                f,
+                "{servers} servers exist, but the secret bundle with which they were made is not in the store. Bring \
+                 it back with `helix secrets import` from an earlier export; a new one would lock everybody out"
+            ),
+            Self::BootstrapRecordLost { machine } => write!(
+                f,
+                "etcd runs on {machine}, but the store has no record of its bootstrap. Bring the store back with \
+                 `helix secrets import`; etcd is never bootstrapped twice"
+            ),
+            Self::EtcdLost { machine, server } => write!(
+                f,
+                "etcd was bootstrapped on {machine} (server {server}), which is gone, and no other member is left. \
+                 Restore a snapshot, or delete the platform and make it anew; etcd is never bootstrapped twice"
+            ),
+            Self::QuorumLost { healthy, voters } => write!(
+                f,
+                "etcd has lost its quorum: {healthy} of {voters} voters answer. Bring a control plane's server back \
+                 up, or restore a snapshot; nothing is removed meanwhile"
+            ),
+            Self::LostConfiguration { machine } => write!(
+                f,
+                "{machine} had its configuration and now waits for one, as if it were new. Delete its server to have the \
+                 machine made anew; Helix does not send secrets to it a second time"
+            ),
+            Self::WrongProject => f.write_str(
+                "the store knows this platform as built, but the token's project holds nothing of it. Put the token of \
+                 the right project into the token Secret; if everything was deleted by hand, delete the platform and \
+                 make it anew",
+            ),
+            _ => Ok(()),
         }
     }
 }

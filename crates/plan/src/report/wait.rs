@@ -39,6 +39,11 @@ pub enum Wait {
     Nodes(Vec<MachineName>),
     /// A name is still in use by what the former machine left in the cluster.
     FormerMachine(MachineName),
+    /// What was accepted takes a while to show.
+    Effect {
+        /// What was done.
+        target: String,
+    },
     /// A failed attempt is repeated later.
     Retry {
         /// What was tried.
@@ -82,6 +87,7 @@ impl fmt::Display for Wait {
             Self::FormerMachine(machine) => {
                 write!(f, "what the former machine {machine} left in the cluster has to go first")
             }
+            Self::Effect { target } => write!(f, "{target} is coming up"),
             Self::Retry { target, message, at } => write!(f, "{target}: {message} (next try at {at:.0})"),
             Self::Deletion { left, example } => write!(f, "{left} resources are still being deleted, as {example}"),
         }

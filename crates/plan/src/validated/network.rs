@@ -154,7 +154,7 @@ pub(super) fn locations_in_zone(
 /// Whether servers and load balancers may all be attached to one network.
 pub(super) fn attachments(machines: u32, endpoint: &Option<Endpoint>, rejections: &mut Rejections) {
     let load_balancers = u32::from(matches!(endpoint, Some(Endpoint::LoadBalancer { .. })));
-    let attachments = machines + load_balancers;
+    let attachments = machines.saturating_add(load_balancers);
     if attachments > MOST_ATTACHMENTS {
         rejections.add(
             "spec.workerPools",

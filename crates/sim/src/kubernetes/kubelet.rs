@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Setting;
 use super::api::{Api, ApiError, Body};
-use super::control_plane::admin;
+use super::control_plane::{ControlPlaneError, admin};
 use super::files::{FilesError, Site, write_private};
 use super::node::NodeFacts;
 use super::pods;
@@ -42,6 +42,8 @@ pub(super) enum KubeletError {
     Files(#[from] FilesError),
     #[error(transparent)]
     Crypto(#[from] rcgen::Error),
+    #[error(transparent)]
+    ControlPlane(#[from] ControlPlaneError),
     #[error("the signed certificate cannot be read")]
     Certificate,
 }
@@ -154,7 +156,8 @@ impl Kubelet {
         let as_admin = match facts.role {
             Role::ControlPlane => {
                 let at = Site { address: peer.address, ..self.site.clone() };
-                admin(&self.site, &at).ok()
+                // Its certificate may not be written yet; then it is tried again at the next look.
+                Some(admin(&self.site, &at)?)
             }
             Role::Worker => None,
         };

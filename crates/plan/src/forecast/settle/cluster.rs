@@ -204,7 +204,7 @@ impl World<'_> {
         self.observed.etcd.value().is_some_and(|etcd| Quorum::new(etcd, serves).holds())
     }
 
-    fn start_etcd(&mut self, machine: &MachineName) {
+    pub(super) fn start_etcd(&mut self, machine: &MachineName) {
         let Some(Fact::Known { value: TalosFacts::Configured { stage, ready, services, .. }, .. }) =
             self.observed.talos.get_mut(machine)
         else {
