@@ -14,6 +14,8 @@ fn a_platform_is_made_and_deleted_without_a_trace() {
     let (made_in, calls) = (life.passed(), life.universe().counts());
     println!("ready after {made_in:#}, {calls:?}");
     assert_eq!(servers(&life), 5);
+    let undone: Vec<_> = life.events.iter().filter(|event| event.message.contains("remove")).collect();
+    assert!(undone.is_empty(), "a birth takes nothing back: {undone:?}");
     life.until_gone(HOUR).unwrap();
     assert!(is_empty(&life));
     let receipt = life.events.last().expect("a receipt");

@@ -14,7 +14,7 @@ pub enum TokenError {
     /// There is no such Secret.
     #[error(
         "Secret {namespace}/{name} does not exist: create it with \
-         `kubectl -n {namespace} create secret generic {name} --from-literal={key}=<token>`"
+         `kubectl -n {namespace} create secret generic {name} --from-file={key}=/dev/stdin`"
     )]
     NoSecret {
         /// Namespace of the platform.

@@ -100,22 +100,25 @@ impl TalosFacts {
     /// Whether the service runs and is not known to be unhealthy.
     #[must_use]
     pub fn serves(&self, service: &str) -> bool {
-        match self {
-            Self::Maintenance { .. } => false,
-            Self::Configured { services, .. } => {
-                services.iter().any(|s| s.id == service && s.state == "Running" && s.healthy != Some(false))
-            }
-        }
+        self.running(service).is_some_and(|found| found.healthy != Some(false))
     }
 
     /// Whether the service runs and is known to be unhealthy.
     #[must_use]
     pub fn is_unhealthy(&self, service: &str) -> bool {
+        self.running(service).is_some_and(|found| found.healthy == Some(false))
+    }
+
+    /// Whether the service runs, healthy or not.
+    #[must_use]
+    pub fn runs(&self, service: &str) -> bool {
+        self.running(service).is_some()
+    }
+
+    fn running(&self, service: &str) -> Option<&ServiceState> {
         match self {
-            Self::Maintenance { .. } => false,
-            Self::Configured { services, .. } => {
-                services.iter().any(|s| s.id == service && s.state == "Running" && s.healthy == Some(false))
-            }
+            Self::Maintenance { .. } => None,
+            Self::Configured { services, .. } => services.iter().find(|s| s.id == service && s.state == "Running"),
         }
     }
 

@@ -75,7 +75,7 @@ fn removal(context: &Context<'_>, balancer: &LoadBalancer) -> Option<Step> {
 }
 
 /// Whether a machine has a vote in etcd but does not run it: it answers, and cannot serve. One that is only joining has
-/// no vote yet.
+/// no vote yet; one that has just got it runs, and will be healthy in a moment.
 fn etcd_gone(context: &Context<'_>, machine: &MachineName) -> bool {
     let name = machine.to_string();
     let votes = context
@@ -83,8 +83,11 @@ fn etcd_gone(context: &Context<'_>, machine: &MachineName) -> bool {
         .etcd
         .value()
         .is_some_and(|etcd| etcd.members.iter().any(|member| member.hostname == name && !member.learner));
-    let configured = matches!(context.observed.talos_of(machine), Some(TalosFacts::Configured { .. }));
-    votes && configured && !etcd::serves(context, machine)
+    votes
+        && match context.observed.talos_of(machine) {
+            Some(talos @ TalosFacts::Configured { .. }) => !talos.runs(etcd::SERVICE),
+            Some(TalosFacts::Maintenance { .. }) | None => false,
+        }
 }
 
 #[cfg(test)]

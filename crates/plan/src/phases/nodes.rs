@@ -39,7 +39,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         .filter(|machine| machine_configs::running_digest(context, machine).is_none())
         .collect();
     if !untold.is_empty() {
-        return Outcome::waiting(Wait::Nodes(untold));
+        return Outcome::waiting(Wait::NodeConfigs(untold));
     }
     Outcome::done(format!("{} nodes are registered", kubernetes.nodes.len()), context.observed.kubernetes.at())
 }

@@ -37,6 +37,8 @@ pub enum Wait {
     },
     /// Machines have not registered as nodes yet.
     Nodes(Vec<MachineName>),
+    /// Nodes have registered, but do not tell yet which configuration they run.
+    NodeConfigs(Vec<MachineName>),
     /// A name is still in use by what the former machine left in the cluster.
     FormerMachine(MachineName),
     /// What was accepted takes a while to show.
@@ -84,6 +86,9 @@ impl fmt::Display for Wait {
             Self::EtcdLeader => f.write_str("etcd has no leader that could tell its members"),
             Self::Api { endpoint } => write!(f, "the Kubernetes API does not answer at {endpoint} yet"),
             Self::Nodes(machines) => write!(f, "not registered as nodes yet: {}", list(machines)),
+            Self::NodeConfigs(machines) => {
+                write!(f, "registered, but not telling their configuration yet: {}", list(machines))
+            }
             Self::FormerMachine(machine) => {
                 write!(f, "what the former machine {machine} left in the cluster has to go first")
             }
