@@ -1,6 +1,7 @@
 //! The status of a platform: what was observed, what is planned, and what it waits for.
 //!
-//! Status has one writer and is written once per pass; nothing in it is read back as a fact, but for `approval`.
+//! Status has one writer and is written once per pass; nothing in it is read back as a fact, but for `approval` and
+//! `teardown`.
 
 use crate::phase::{PhaseName, PhaseState};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -47,6 +48,9 @@ pub struct HelixPlatformStatus {
     /// Names of the Secrets that Helix keeps for the platform. Example: `{kubeconfig: prod-kubeconfig}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets: Option<SecretNames>,
+    /// What a deletion has found and what became of it. Example: `{left: [network prod], deletedCount: 14}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teardown: Option<TeardownStatus>,
     /// `Ready`, one per phase, `Progressing`, `Degraded`, `PlanApproved`, `BudgetAvailable` and `VersionsSupported`. Example:
     /// `[{type: Ready, status: "True", reason: AllPhasesReady}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -247,4 +251,30 @@ pub struct SecretNames {
     /// Secret with an administrator's talosconfig. Example: `prod-talosconfig`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub talosconfig: Option<String>,
+}
+
+/// What a deletion has found and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TeardownStatus {
+    /// What is still there, at most 500. Nothing is deleted before it is listed here. Example: `[network prod]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub left: Vec<String>,
+    /// What is gone, the first 500 by name. Example: `[server prod-cp-0]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub deleted: Vec<String>,
+    /// How much is gone, listed or not. Example: `14`.
+    #[serde(default)]
+    pub deleted_count: u32,
+    /// What stays where it is. Example: `[volume prod-data]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub kept: Vec<String>,
+}
+
+impl TeardownStatus {
+    /// Names that a list holds at most.
+    pub const LONGEST_LIST: usize = 500;
 }

@@ -1,21 +1,24 @@
-//! The program on a real API server, under exactly the role of `manifests/operator-rbac.yaml`, without any provider:
-//! what it says when it cannot work, that it resumes by itself, and that it stands by, takes over and leaves.
+//! The program on a real API server, under exactly the role of `manifests/operator-rbac.yaml`: what it says when it
+//! cannot work, that it resumes by itself, what it leaves of a platform, and that it stands by, takes over and leaves.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "what the clients' tests need besides")]
 #[path = "../../crates/clients/tests/support/api_server.rs"]
 mod api_server;
+#[path = "support/hetzner.rs"]
+mod hetzner;
 #[path = "support/program.rs"]
 mod program;
 
 use std::time::{Duration, Instant};
 
 use api_server::ApiServer;
-use helix_crds::HelixPlatform;
 use helix_crds::labels::TEARDOWN_FINALIZER;
+use helix_crds::{HelixPlatform, PhaseName, ProviderSpec};
+use hetzner::Hetzner;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -35,6 +38,7 @@ async fn the_operator_on_a_real_api_server() {
     a_paused_platform_is_left_alone(&client).await;
     what_was_never_made_is_let_go(&client).await;
     it_serves_its_metrics(&program).await;
+    a_deleted_platform_leaves_a_receipt(&client).await;
     program.stop_cleanly().await;
     replicas_stand_by_and_take_over(&server, &client).await;
 }
@@ -135,6 +139,51 @@ async fn what_was_never_made_is_let_go(client: &Client) {
     platforms(client).delete("dev", &DeleteParams::default()).await.unwrap();
     let dev = wait_for_reason(client, "dev", "Deleting").await;
     assert_eq!(dev.finalizers(), [TEARDOWN_FINALIZER]);
+}
+
+async fn a_deleted_platform_leaves_a_receipt(client: &Client) {
+    let Some(hetzner) = Hetzner::start().await else { return };
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": {"name": "simulated"}, "stringData": {"token": hetzner.token},
+    }))
+    .unwrap();
+    Api::<Secret>::namespaced(client.clone(), NAMESPACE).create(&PostParams::default(), &secret).await.unwrap();
+    let mut made = platform("made", "simulated");
+    let ProviderSpec::Hetzner(provider) = &mut made.spec.provider;
+    provider.endpoint.clone_from(&hetzner.endpoint);
+    made.spec.until_phase = PhaseName::HardenedCore;
+    let made = platforms(client).create(&PostParams::default(), &made).await.unwrap();
+    wait_until_made(client, "made").await;
+
+    platforms(client).delete("made", &DeleteParams::default()).await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(left) = platforms(client).get_opt("made").await.unwrap() {
+        assert!(Instant::now() < deadline, "it stays: {:?}", left.status);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let receipts: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
+    let receipt = receipts.get("made-receipt").await.unwrap();
+    assert_eq!(receipt.metadata.owner_references, None, "it outlives the platform");
+    let data = receipt.data.unwrap();
+    assert_eq!((Some(&data["uid"]), &*data["name"]), (made.metadata.uid.as_ref(), "made"));
+    for name in ["network made", "firewall made", "SSH key made"] {
+        assert!(data["deleted"].lines().any(|line| line == name), "{name} is not in {data:?}");
+    }
+    assert_eq!(data["deletedCount"], data["deleted"].lines().count().to_string());
+}
+
+/// Waits until the first phase has nothing left to make.
+async fn wait_until_made(client: &Client, name: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let status = platforms(client).get(name).await.unwrap().status.unwrap_or_default();
+        let at_rest = status.plan.as_ref().is_some_and(|plan| plan.steps == 0);
+        if at_rest && status.cost.as_ref().is_some_and(|cost| cost.monthly != "0.00 EUR") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{name} is not made: {status:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn it_serves_its_metrics(program: &Program) {

@@ -1,12 +1,12 @@
 // Command kube is a Kubernetes control plane in one program, for tests and the sandbox: by its first argument it is
-// etcd, kube-apiserver, kube-controller-manager, kube-scheduler or kubectl, and everything after it are that
+// etcd, etcdutl, kube-apiserver, kube-controller-manager, kube-scheduler or kubectl, and everything after it are that
 // program's own arguments.
 //
 //	kube etcd --data-dir /tmp/etcd
 //	kube kubectl --kubeconfig admin.conf get nodes
 //
-// The five are the upstream programs, unchanged; one program instead of five shares what they have in common, so it
-// builds in a third of the time and the space. It deliberately holds no kubelet, no container runtime and no
+// They are the upstream programs, unchanged, but that etcdutl has its snapshot commands alone; one program instead of
+// six shares what they have in common, so it builds in a third of the time and the space. It deliberately holds no kubelet, no container runtime and no
 // defaults of its own: who starts a program says everything.
 //
 // The version that the Kubernetes programs report is stamped by the linker; `cargo xtask` builds it so, from the
@@ -20,6 +20,7 @@ import (
 	_ "time/tzdata" // a CronJob may name a time zone that the host does not have
 
 	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/etcdutl/v3/etcdutl"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's credential plugins
 	"k8s.io/component-base/cli"
@@ -41,6 +42,7 @@ const exitUsage = 64
 // and returns only when it has ended well.
 var programs = map[string]func(){
 	"etcd":                    func() { etcdmain.Main(os.Args) },
+	"etcdutl":                 serve(newEtcdutlCommand),
 	"kube-apiserver":          serve(apiserver.NewAPIServerCommand),
 	"kube-controller-manager": serve(controllermanager.NewControllerManagerCommand),
 	"kube-scheduler":          serve(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
@@ -63,6 +65,14 @@ func main() {
 // those of two servers would collide.
 func serve(newCommand func() *cobra.Command) func() {
 	return func() { os.Exit(cli.Run(newCommand())) }
+}
+
+// newEtcdutlCommand is how a member's data directory is made from a snapshot.
+func newEtcdutlCommand() *cobra.Command {
+	command := &cobra.Command{Use: "etcdutl", Short: "Works on the files of etcd while it does not run"}
+	command.PersistentFlags().StringVarP(&etcdutl.OutputFormat, "write-out", "w", "simple", "output format")
+	command.AddCommand(etcdutl.NewSnapshotCommand())
+	return command
 }
 
 // runKubectl prints errors the way kubectl does, without the usage text that the servers print.

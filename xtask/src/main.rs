@@ -40,7 +40,7 @@ enum Command {
     /// Measure speed and memory, and write the figures to target/bench.json
     Bench(bench::Arguments),
     /// Build what tests and the sandbox run besides the project's own programs, and say where it is
-    Tools,
+    Tools(tools::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +66,6 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Codegen(arguments) => codegen::run(&repository, &arguments),
         Command::Tidy => tidy::run(&repository),
         Command::Bench(arguments) => bench::run(&repository, &arguments),
-        Command::Tools => tools::run(&repository),
+        Command::Tools(arguments) => tools::run(&repository, &arguments),
     }
 }

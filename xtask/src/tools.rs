@@ -27,6 +27,32 @@ const ASSETS: &str = "KUBEBUILDER_ASSETS";
 /// The folder of the Go module.
 const MODULE: &str = "tools/kube";
 
+/// Which of the module's two sets of requirements is built: the sources are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// What everything runs with.
+    Current,
+    /// The minor version of Kubernetes before, from which tests upgrade.
+    Previous,
+}
+
+impl Release {
+    /// The file that names the requirements; their checksums are beside it.
+    fn requirements(self) -> &'static str {
+        match self {
+            Self::Current => "go.mod",
+            Self::Previous => "go-1.35.mod",
+        }
+    }
+
+    fn checksums(self) -> &'static str {
+        match self {
+            Self::Current => "go.sum",
+            Self::Previous => "go-1.35.sum",
+        }
+    }
+}
+
 /// The module whose version is the version of Kubernetes.
 const KUBERNETES: &str = "k8s.io/kubernetes";
 
@@ -83,13 +109,33 @@ impl KubeTools {
     }
 }
 
+/// Arguments of `cargo xtask tools`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Build Kubernetes of the minor version before instead, which only tests of its upgrade run
+    #[arg(long)]
+    previous: bool,
+}
+
 /// `cargo xtask tools`.
 ///
 /// # Errors
 /// As [`kube`].
-pub(crate) fn run(repository: &Repository) -> Result<(), Error> {
-    println!("{}", kube(repository)?.directory().display());
+pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), Error> {
+    let tools = if arguments.previous { previous_kube(repository)? } else { kube(repository)? };
+    println!("{}", tools.directory().display());
     Ok(())
+}
+
+/// The Kubernetes programs of the minor version before, found or built.
+///
+/// # Errors
+/// Without Go, with a failing build, or when files can't be written.
+fn previous_kube(repository: &Repository) -> Result<KubeTools, Error> {
+    let tools = repository.metadata()?.target_directory()?.join("tools");
+    fs::create_dir_all(&tools).map_err(Error::file("create", &tools))?;
+    let _lock = lock(&tools)?;
+    Build::of(repository, Release::Previous)?.find_or_make(&tools)
 }
 
 /// Finds the Kubernetes programs, or builds them, which takes minutes the first time. Two that build at once don't
@@ -102,14 +148,14 @@ pub(crate) fn kube(repository: &Repository) -> Result<KubeTools, Error> {
     fs::create_dir_all(&tools).map_err(Error::file("create", &tools))?;
     let _lock = lock(&tools)?;
     let Some(assets) = std::env::var_os(ASSETS).map(PathBuf::from) else {
-        return Build::of(repository)?.find_or_make(&tools);
+        return Build::of(repository, Release::Current)?.find_or_make(&tools);
     };
     let lacking = Program::ALL.iter().filter(|program| !assets.join(program.name()).is_file()).count();
     if lacking == Program::ALL.len() {
         let problem = format!("{ASSETS} names it, but none of the programs is there; correct or unset {ASSETS}");
         return Err(Error::Content { path: assets, problem });
     }
-    let built = if lacking > 0 { Some(Build::of(repository)?.find_or_make(&tools)?) } else { None };
+    let built = if lacking > 0 { Some(Build::of(repository, Release::Current)?.find_or_make(&tools)?) } else { None };
     launcher(&tools, &assets, built.as_ref())
 }
 
@@ -131,22 +177,23 @@ fn lock(tools: &Path) -> Result<File, Error> {
 /// How `tools/kube` is built from the checkout.
 struct Build {
     module: PathBuf,
+    release: Release,
     version: String,
     linker_flags: String,
     digest: String,
 }
 
 impl Build {
-    fn of(repository: &Repository) -> Result<Self, Error> {
+    fn of(repository: &Repository, release: Release) -> Result<Self, Error> {
         let module = repository.path(MODULE);
-        let go_mod = repository.read(&format!("{MODULE}/go.mod"))?;
+        let go_mod = repository.read(&format!("{MODULE}/{}", release.requirements()))?;
         let version = kubernetes_version(&go_mod).ok_or_else(|| Error::Content {
-            path: module.join("go.mod"),
+            path: module.join(release.requirements()),
             problem: format!("it requires no {KUBERNETES}; write `require {KUBERNETES} v1.x.y`"),
         })?;
         let linker_flags = linker_flags(&version);
-        let digest = digest(&module, &linker_flags)?;
-        Ok(Self { module, version, linker_flags, digest })
+        let digest = digest(&module, release, &linker_flags)?;
+        Ok(Self { module, release, version, linker_flags, digest })
     }
 
     fn find_or_make(&self, tools: &Path) -> Result<KubeTools, Error> {
@@ -169,7 +216,11 @@ impl Build {
         eprintln!("==> building Kubernetes {} and etcd from {MODULE}; minutes the first time, then kept", self.version);
         let started = Instant::now();
         let mut go = Command::new("go");
-        go.args(BUILD).arg(format!("-ldflags={}", self.linker_flags)).arg("-o").arg(building.directory.join("kube"));
+        go.args(BUILD)
+            .arg(format!("-modfile={}", self.release.requirements()))
+            .arg(format!("-ldflags={}", self.linker_flags))
+            .arg("-o")
+            .arg(building.directory.join("kube"));
         go.arg(".").current_dir(&self.module).env("CGO_ENABLED", "0").env("GOWORK", "off");
         process::run(&mut go)?;
         self.check_version(&building)?;
@@ -220,12 +271,12 @@ fn linker_flags(version: &str) -> String {
 
 /// The first 12 hex digits of a SHA-256 over all that decides what is built: the module's files, names included, and
 /// how it is built.
-fn digest(module: &Path, linker_flags: &str) -> Result<String, Error> {
+fn digest(module: &Path, release: Release, linker_flags: &str) -> Result<String, Error> {
     let mut hash = Sha256::new();
     for part in BUILD.iter().copied().chain([linker_flags]) {
         hash_part(&mut hash, part.as_bytes());
     }
-    for path in sources(module)? {
+    for path in sources(module, release)? {
         hash_part(&mut hash, path.strip_prefix(module).unwrap_or(&path).as_os_str().as_encoded_bytes());
         hash_part(&mut hash, &fs::read(&path).map_err(Error::file("read", &path))?);
     }
@@ -242,12 +293,13 @@ fn short_hex(hash: Sha256) -> String {
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// go.mod, go.sum and the Go files of the module, sorted.
-fn sources(module: &Path) -> Result<BTreeSet<PathBuf>, Error> {
+/// The Go files of the module and what a release requires, sorted.
+fn sources(module: &Path, release: Release) -> Result<BTreeSet<PathBuf>, Error> {
     let mut sources = BTreeSet::new();
     for entry in fs::read_dir(module).map_err(Error::file("list", module))? {
         let path = entry.map_err(Error::file("list", module))?.path();
-        if path.extension().is_some_and(|extension| ["go", "mod", "sum"].iter().any(|wanted| extension == *wanted)) {
+        let required = [release.requirements(), release.checksums()].iter().any(|name| path.ends_with(name));
+        if required || path.extension().is_some_and(|extension| extension == "go") {
             sources.insert(path);
         }
     }
@@ -319,15 +371,16 @@ mod tests {
         let file = |name: &str, content: &str| fs::write(module.path().join(name), content).unwrap();
         file("go.mod", "module x");
         file("main.go", "package main");
-        let first = digest(module.path(), "-s").unwrap();
+        let first = digest(module.path(), Release::Current, "-s").unwrap();
         file("README.md", "no source");
-        assert_eq!(digest(module.path(), "-s").unwrap(), first);
-        assert_ne!(digest(module.path(), "-w").unwrap(), first);
+        file("go-1.35.mod", "module x of another release");
+        assert_eq!(digest(module.path(), Release::Current, "-s").unwrap(), first);
+        assert_ne!(digest(module.path(), Release::Current, "-w").unwrap(), first);
         file("main.go", "package other");
-        assert_ne!(digest(module.path(), "-s").unwrap(), first);
+        assert_ne!(digest(module.path(), Release::Current, "-s").unwrap(), first);
         file("main.go", "package main");
         fs::rename(module.path().join("main.go"), module.path().join("kube.go")).unwrap();
-        assert_ne!(digest(module.path(), "-s").unwrap(), first);
+        assert_ne!(digest(module.path(), Release::Current, "-s").unwrap(), first);
     }
 
     #[test]

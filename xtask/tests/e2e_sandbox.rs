@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use age::secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use support::{Cluster, NAMESPACE, Sandbox, until};
 
@@ -31,6 +32,8 @@ fn a_sandbox_lives_from_up_to_down() {
     has_its_nodes(&sandbox);
     has_three_voters(&sandbox);
     shows_no_secret(&sandbox);
+    tells_what_a_change_would_do(&sandbox);
+    survives_the_loss_of_its_secrets(&sandbox);
     survives_a_control_plane(&sandbox);
     is_deleted_with_a_receipt(&sandbox);
     leaves_nothing_running(&sandbox);
@@ -154,6 +157,88 @@ fn bundle_secrets(bundle: &Value) -> Vec<String> {
         }
     }
     found
+}
+
+/// `helix plan` and `helix explain` of a platform that lives.
+fn tells_what_a_change_would_do(sandbox: &Sandbox) {
+    let explained = sandbox.helix(&["explain", NAME, "-n", NAMESPACE]);
+    assert_eq!(explained.0, 0, "{}", explained.2);
+    assert!(explained.1.contains("helix-system/sandbox: Ready"), "{}", explained.1);
+    let (code, said, error) = sandbox.helix(&["plan", NAME, "-n", NAMESPACE]);
+    assert_eq!(code, 0, "{said}{error}");
+    assert!(said.contains("from what exists\n\nNo changes.\n"), "{said}");
+
+    let platform = sandbox.platform(NAME).unwrap();
+    let with_workers = |replicas: u32| {
+        let mut platform = json!({"apiVersion": platform["apiVersion"], "kind": platform["kind"],
+            "metadata": {"name": NAME, "namespace": NAMESPACE}, "spec": platform["spec"]});
+        platform["spec"]["workerPools"][0]["replicas"] = json!(replicas);
+        let file = sandbox.root().join(format!("{replicas}.json"));
+        fs::write(&file, platform.to_string()).unwrap();
+        sandbox.helix(&["plan", "--live", "-f", file.to_str().unwrap()])
+    };
+    let (code, said, error) = with_workers(3);
+    assert_eq!(code, 2, "{said}{error}");
+    assert!(said.contains("create     server sandbox-general-2"), "{said}");
+    assert!(!said.contains("sandbox-general-1"), "what exists stays: {said}");
+    assert_eq!(with_workers(2).0, 0);
+    let (code, said, error) = sandbox.helix(&["plan", "absent", "-n", NAMESPACE]);
+    assert_eq!((code, said.as_str()), (1, ""));
+    assert!(error.contains("there is no HelixPlatform helix-system/absent"), "{error}");
+    assert_eq!(sandbox.helix(&["plan", NAME, "--unknown"]).0, 64);
+    assert_eq!(sandbox.servers().len(), 5, "a plan changes nothing");
+}
+
+/// Bundle and bootstrap record come back from an export, and nothing else does.
+fn survives_the_loss_of_its_secrets(sandbox: &Sandbox) {
+    let file = |name: &str| sandbox.root().join(name).display().to_string();
+    let (export, cut, key, other_key) = (file("export.age"), file("cut.age"), file("key"), file("other-key"));
+    let [identity, stranger] = [&key, &other_key].map(|path| {
+        let identity = age::x25519::Identity::generate();
+        fs::write(path, identity.to_string().expose_secret()).unwrap();
+        identity
+    });
+    assert_ne!(identity.to_public(), stranger.to_public());
+    let recipient = identity.to_public().to_string();
+    let (code, _, error) =
+        sandbox.helix(&["secrets", "export", NAME, "-n", NAMESPACE, "--to", &recipient, "-o", &export]);
+    assert_eq!(code, 0, "{error}");
+    let sealed = fs::read_to_string(&export).unwrap();
+    fs::write(&cut, &sealed[..sealed.len() / 2]).unwrap();
+
+    let kept = ["sandbox-secrets", "sandbox-bootstrap"];
+    let namespace = format!("--namespace={NAMESPACE}");
+    let data = |name| sandbox.try_get(Cluster::Management, &["secret", name, &namespace]).map(|it| it["data"].clone());
+    let before = kept.map(|name| data(name).unwrap());
+    sandbox.run(Cluster::Management, &["delete", "secret", kept[0], kept[1], &namespace]).unwrap();
+    until("the loss is told, with the way out", LONGEST, || {
+        let (_, said, error) = sandbox.helix(&["explain", NAME, "-n", NAMESPACE]);
+        if said.contains("helix secrets import") { Ok(()) } else { Err(said + &error) }
+    });
+
+    let import = |platform: &str, file: &str, key: &str| {
+        sandbox.helix(&["secrets", "import", platform, "-n", NAMESPACE, "-f", file, "-i", key])
+    };
+    for (platform, file, key, wanted) in [
+        (NAME, &export, &other_key, "export.age cannot be decrypted"),
+        (NAME, &cut, &key, "cut.age cannot be decrypted"),
+        (NAME, &key, &key, "key cannot be decrypted"),
+        (NAME, &export, &export, "export.age holds no age identity"),
+        ("absent", &export, &key, "there is no HelixPlatform helix-system/absent"),
+    ] {
+        let (code, said, error) = import(platform, file, key);
+        assert_eq!((code, said.as_str()), (1, ""), "{error}");
+        assert!(error.contains(wanted), "{wanted} in {error}");
+        assert!(kept.iter().all(|name| data(name).is_err()), "nothing is brought back: {wanted}");
+    }
+    let (code, said, error) = import(NAME, &export, &key);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(said, "helix-system/sandbox: secret bundle restored, bootstrap record restored\n");
+    assert_eq!(kept.map(|name| data(name).unwrap()), before);
+    let (code, said, error) = import(NAME, &export, &key);
+    assert_eq!(code, 0, "{error}");
+    assert!(said.contains("secret bundle was there already, and is the same"), "{said}");
+    sandbox.until_ready(NAME, LONGEST);
 }
 
 fn survives_a_control_plane(sandbox: &Sandbox) {

@@ -14,13 +14,14 @@ use helix_plan::secrets::SecretBundleError;
 use helix_plan::validated::Rejections;
 
 use crate::file::Complaint;
+use crate::output::called;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
     #[error("the program cannot start: {0}")]
     Runtime(#[source] io::Error),
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {source}", called(path))]
     Read { path: PathBuf, source: io::Error },
     #[error("{} cannot be written: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
@@ -29,11 +30,14 @@ pub(crate) enum CliError {
     #[error("the answer cannot be written as {format}")]
     Format { format: &'static str },
 
-    #[error("{} is not a HelixPlatform:\n{problem}", path.display())]
+    #[error("{} is not a HelixPlatform:\n{problem}", called(path))]
     Syntax { path: PathBuf, problem: String },
-    #[error("{} holds {found}; write one document with apiVersion helix.dev/v1alpha1 and kind HelixPlatform", path.display())]
+    #[error(
+        "{} holds {found}; write one document with apiVersion helix.dev/v1alpha1 and kind HelixPlatform",
+        called(path)
+    )]
     NoPlatform { path: PathBuf, found: String },
-    #[error("{} cannot be acted on:\n{}", path.display(), lines(complaints))]
+    #[error("{} cannot be acted on:\n{}", called(path), lines(complaints))]
     Refused { path: PathBuf, complaints: Vec<Complaint> },
     #[error("HelixPlatform {namespace}/{name} cannot be acted on:\n{}", lines(rejections.as_slice()))]
     Rejected { namespace: String, name: String, rejections: Rejections },
@@ -73,19 +77,22 @@ pub(crate) enum CliError {
     NothingToExport { namespace: String, name: String },
     #[error("`{given}` is no age recipient: write a public key that begins with age1, as age-keygen prints it")]
     Recipient { given: String },
-    #[error("{} holds no age identity: give the file that age-keygen wrote (AGE-SECRET-KEY-…)", path.display())]
+    #[error("{} holds no age identity: give the file that age-keygen wrote (AGE-SECRET-KEY-…)", called(path))]
     Identity { path: PathBuf },
     #[error("the secrets cannot be encrypted: {0}")]
     Encrypt(String),
-    #[error("{} cannot be decrypted: {why}. Is this the identity of a recipient that it was exported to?", path.display())]
-    Decrypt { path: PathBuf, why: String },
-    #[error("{} is no export of `helix secrets export`", path.display())]
-    NoExport { path: PathBuf },
-    #[error("{} was exported from platform `{exported}`, not from `{name}`", path.display())]
-    OtherPlatform { path: PathBuf, exported: String, name: String },
     #[error(
-        "another {what} is stored for {platform} already, and nothing is ever overwritten. If the stored one is wrong, \
-         find out where it came from before you delete it by hand"
+        "{} cannot be decrypted: {why}. Is this the identity of a recipient that it was exported to?",
+        called(path)
+    )]
+    Decrypt { path: PathBuf, why: String },
+    #[error("{} is no export of `helix secrets export`", called(path))]
+    NoExport { path: PathBuf },
+    #[error("{} was exported from HelixPlatform {exported}, not from {platform}; nothing was changed", called(path))]
+    OtherPlatform { path: PathBuf, exported: String, platform: String },
+    #[error(
+        "another {what} is stored for {platform} already, and nothing is ever overwritten; nothing was changed. If the \
+         stored one is wrong, find out where it came from before you delete it by hand"
     )]
     Differs { what: &'static str, platform: String },
 }

@@ -78,6 +78,11 @@ fn create(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
     file.sync_all()
 }
 
+/// How errors speak of a place that is read from.
+pub(crate) fn called(path: &Path) -> std::path::Display<'_> {
+    if path == Path::new("-") { Path::new("standard input").display() } else { path.display() }
+}
+
 /// The text of a file, or of standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<String, CliError> {
     let text = if path == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };

@@ -6,8 +6,10 @@
 
 mod envelope;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
+use helix_crds::labels::PLATFORM_UID;
 use helix_engine::seams::{Store, StoreError};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::BootstrapRecord;
@@ -35,6 +37,9 @@ pub(crate) async fn export(arguments: &ExportArguments) -> Result<Outcome, CliEr
             output::remark(&format!("The secrets of {} are in {}", platform.display_name(), path.display()));
         }
     }
+    if export.bootstrap().is_none() {
+        output::remark("Etcd has not been bootstrapped yet: export again when it has, for that is recorded, too.");
+    }
     Ok(Outcome::Done)
 }
 
@@ -51,9 +56,9 @@ pub(crate) async fn import(arguments: &ImportArguments) -> Result<Outcome, CliEr
 /// What the store keeps of a platform and cannot make again.
 async fn take(store: &dyn Store, platform: &PlatformIdentity, now: Timestamp) -> Result<Export, CliError> {
     let (namespace, name) = (platform.namespace.clone(), platform.name.clone());
-    let bundle = store.bundle(platform).await?.ok_or(CliError::NothingToExport { namespace, name })?;
-    let bootstrap = store.facts(platform).await?.bootstrap;
-    Export::new(platform, &bundle, bootstrap, now)
+    let (facts, bundle) = store.read(platform).await?;
+    let bundle = bundle.ok_or(CliError::NothingToExport { namespace, name })?;
+    Export::new(platform, &bundle, facts.bootstrap, now)
 }
 
 /// Puts an export back, and tells what came of each part.
@@ -63,24 +68,47 @@ async fn put_back(
     export: &Export,
     path: &Path,
 ) -> Result<String, CliError> {
-    if export.platform() != platform.name {
-        let (exported, name) = (export.platform().to_owned(), platform.name.clone());
-        return Err(CliError::OtherPlatform { path: path.to_owned(), exported, name });
+    let path = path.to_owned();
+    if export.platform() != platform.display_name() {
+        return Err(CliError::OtherPlatform { path, exported: export.platform(), platform: platform.display_name() });
     }
     let bundle = export.bundle()?;
+    refuse_others(store, platform, &bundle, export.bootstrap()).await?;
     let mut told = vec![restore_bundle(store, platform, &bundle).await?.told("secret bundle")];
     if let Some(record) = export.bootstrap() {
         told.push(restore_record(store, platform, record).await?.told("bootstrap record"));
     }
-    let moved = export.uid() != platform.uid;
     let mut text = format!("{}: {}\n", platform.display_name(), told.join(", "));
-    if moved {
-        text.push_str(
-            "The platform was made anew since the export: resources at Hetzner carry its former UID and are not taken \
-             over.\n",
+    if export.bootstrap().is_none() {
+        text.push_str("The export was made before etcd was bootstrapped, and holds no record of it.\n");
+    }
+    if export.uid() != platform.uid {
+        let _ = writeln!(
+            text,
+            "The platform was made anew since the export. What exists at Hetzner carries its former UID and is not \
+             taken over, unless you change the label {PLATFORM_UID} of all of it from {} to {}.",
+            export.uid(),
+            platform.uid
         );
     }
     Ok(text)
+}
+
+/// Refuses an import over something else, before any part of it is brought back.
+async fn refuse_others(
+    store: &dyn Store,
+    platform: &PlatformIdentity,
+    bundle: &SecretBundle,
+    record: Option<&BootstrapRecord>,
+) -> Result<(), CliError> {
+    let (facts, stored) = store.read(platform).await?;
+    if stored.is_some_and(|stored| stored != *bundle) {
+        return Err(differs("secret bundle", platform));
+    }
+    if facts.bootstrap.is_some_and(|stored| record.is_some_and(|record| *record != stored)) {
+        return Err(differs("bootstrap record", platform));
+    }
+    Ok(())
 }
 
 /// What came of bringing one thing back.
@@ -110,7 +138,7 @@ async fn restore_bundle(
 ) -> Result<Restored, CliError> {
     match store.create_bundle(platform, bundle).await {
         Ok(()) => Ok(Restored::Created),
-        Err(StoreError::Exists { .. }) => match store.bundle(platform).await? {
+        Err(StoreError::Exists { .. }) => match store.read(platform).await?.1 {
             Some(stored) if stored == *bundle => Ok(Restored::WasThere),
             Some(_) | None => Err(differs("secret bundle", platform)),
         },
@@ -125,7 +153,7 @@ async fn restore_record(
 ) -> Result<Restored, CliError> {
     match store.record_bootstrap(platform, record).await {
         Ok(()) => Ok(Restored::Created),
-        Err(StoreError::Exists { .. }) => match store.facts(platform).await?.bootstrap {
+        Err(StoreError::Exists { .. }) => match store.read(platform).await?.0.bootstrap {
             Some(stored) if stored == *record => Ok(Restored::WasThere),
             Some(_) | None => Err(differs("bootstrap record", platform)),
         },

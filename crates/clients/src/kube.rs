@@ -5,6 +5,7 @@
 
 mod failure;
 mod names;
+mod receipt;
 mod record;
 mod store;
 mod token;

@@ -112,12 +112,10 @@ impl Talos for TalosClient {
         let machine = self.configured(route)?;
         let (version, status, services) =
             futures::try_join!(machine.version(), machine.machine_status(), machine.services())?;
-        Ok(TalosFacts::Configured {
-            version,
-            stage: stage(status.stage),
-            ready: status.status.is_some_and(|status| status.ready),
-            services,
-        })
+        let stage = stage(status.stage);
+        let status = status.status.unwrap_or_default();
+        let unmet = status.unmet_conditions.into_iter().map(|condition| condition.name).collect();
+        Ok(TalosFacts::Configured { version, stage, ready: status.ready, unmet, services })
     }
 
     async fn bootstrap_etcd(&self, route: &TalosRoute) -> Result<(), TalosError> {
@@ -192,9 +190,7 @@ impl Machine {
     }
 
     fn judge<A>(&self, outcome: Result<A, Failure>) -> Result<A, TalosError> {
-        outcome.map_err(|failure| {
-            failure.into_error(self.node.unwrap_or(self.line.address()), self.line.breakage().as_ref())
-        })
+        outcome.map_err(|failure| failure.into_error(self.line.address(), self.node, self.line.breakage().as_ref()))
     }
 
     async fn version(&self) -> Result<String, TalosError> {

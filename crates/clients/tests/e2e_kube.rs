@@ -15,8 +15,8 @@ use futures::{StreamExt as _, stream};
 use helix_clients::kube::{SecretStore, WorkloadClients, read_token};
 use helix_crds::SecretKeyRef;
 use helix_engine::seams::{
-    ClientConfigKind, KubernetesCredentials, Store as _, StoreError, StoredClientConfig, Workload as _, WorkloadError,
-    WorkloadRoute,
+    ClientConfigKind, KubernetesCredentials, Receipt, Store as _, StoreError, StoredClientConfig, Workload as _,
+    WorkloadError, WorkloadRoute,
 };
 use helix_engine::secrets::{PkiMaker, SecretMaker as _};
 use helix_plan::names::PlatformIdentity;
@@ -24,7 +24,7 @@ use helix_plan::observed::{BootstrapRecord, CredentialFacts, NodeTaint, StoreFac
 use helix_plan::secrets::Secret as Text;
 use helix_plan::step::NodePatch;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret};
 use kube::Client;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
@@ -52,6 +52,7 @@ async fn the_kubernetes_clients_against_a_real_api_server() {
     let client = server.client(&server.route(&server.bundle));
     what_is_stored_stays_as_it_is(&server, &client).await;
     a_namesake_of_a_secret_is_left_alone(&server, &client).await;
+    a_receipt_replaces_an_earlier_one_and_nothing_else(&client).await;
     a_store_without_rights_says_so(&server).await;
     a_token_is_read_or_its_lack_is_explained(&server, &client).await;
     nodes_are_listed_changed_and_deleted(&server, &client).await;
@@ -60,13 +61,12 @@ async fn the_kubernetes_clients_against_a_real_api_server() {
 
 async fn what_is_stored_stays_as_it_is(server: &ApiServer, client: &Client) {
     let (store, platform) = (SecretStore::new(client.clone()), platform("u1"));
-    assert_eq!(store.facts(&platform).await, Ok(StoreFacts::default()));
-    assert_eq!(store.bundle(&platform).await, Ok(None));
+    assert_eq!(store.read(&platform).await, Ok((StoreFacts::default(), None)));
 
     store.create_bundle(&platform, &server.bundle).await.unwrap();
     let again = store.create_bundle(&platform, &server.bundle).await.unwrap_err();
     assert_eq!(again, StoreError::Exists { what: "Secret dev-secrets".into() });
-    assert_eq!(store.bundle(&platform).await.unwrap().as_ref(), Some(&server.bundle));
+    assert_eq!(store.read(&platform).await.unwrap().1.as_ref(), Some(&server.bundle));
     let overwrite = Patch::Merge(json!({"stringData": {"secrets.yaml": "gone"}}));
     let refused = secrets(client).patch("dev-secrets", &PatchParams::default(), &overwrite).await;
     assert!(refused.is_err(), "the API server itself must refuse to change a bundle");
@@ -85,7 +85,7 @@ async fn what_is_stored_stays_as_it_is(server: &ApiServer, client: &Client) {
     store.put_client_config(&platform, &config("https://203.0.113.1:6443")).await.unwrap();
     store.put_client_config(&platform, &config("https://203.0.113.2:6443")).await.unwrap();
 
-    let facts = store.facts(&platform).await.unwrap();
+    let facts = store.read(&platform).await.unwrap().0;
     assert_eq!(facts.bundle.unwrap().digest, server.bundle.digest());
     assert_eq!(facts.bootstrap, Some(record));
     assert_eq!(facts.kubeconfig, Some(config("https://203.0.113.2:6443").facts));
@@ -97,9 +97,9 @@ async fn what_is_stored_stays_as_it_is(server: &ApiServer, client: &Client) {
 
 async fn a_namesake_of_a_secret_is_left_alone(server: &ApiServer, client: &Client) {
     let (store, ours, other) = (SecretStore::new(client.clone()), platform("u1"), platform("u2"));
-    assert_eq!(store.bundle(&other).await.unwrap_err().reason(), "StoreCorrupt");
+    assert_eq!(store.read(&other).await.unwrap_err().reason(), "StoreCorrupt");
     store.forget(&other).await.unwrap();
-    assert_eq!(store.bundle(&ours).await.unwrap().as_ref(), Some(&server.bundle));
+    assert_eq!(store.read(&ours).await.unwrap().1.as_ref(), Some(&server.bundle));
 
     put(client, "dev-talosconfig", &[("value", "a user's own")]).await;
     let facts = CredentialFacts { endpoints: vec![], expires_at: Timestamp::now(), bundle_digest: "d".into() };
@@ -113,9 +113,33 @@ async fn a_namesake_of_a_secret_is_left_alone(server: &ApiServer, client: &Clien
     assert_eq!(names, ["dev-talosconfig"]);
 }
 
+async fn a_receipt_replaces_an_earlier_one_and_nothing_else(client: &Client) {
+    let store = SecretStore::new(client.clone());
+    let receipts: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
+    let receipt = |deleted: &[&str]| Receipt {
+        at: "2026-11-21T09:00:00Z".parse().unwrap(),
+        deleted: deleted.iter().map(ToString::to_string).collect(),
+        deleted_count: 1,
+        kept: Vec::new(),
+    };
+    store.put_receipt(&platform("u1"), &receipt(&["network dev"])).await.unwrap();
+    store.put_receipt(&platform("u2"), &receipt(&["server dev-cp-0"])).await.unwrap();
+    store.forget(&platform("u2")).await.unwrap();
+    let stored = receipts.get("dev-receipt").await.unwrap();
+    assert_eq!(stored.metadata.owner_references, None);
+    let data = stored.data.unwrap();
+    assert_eq!((&*data["uid"], &*data["deleted"]), ("u2", "server dev-cp-0\n"));
+
+    let own = json!({"metadata": {"name": "other-receipt"}, "data": {"mine": "yes"}});
+    receipts.create(&PostParams::default(), &serde_json::from_value(own).unwrap()).await.unwrap();
+    let other = PlatformIdentity { name: "other".into(), ..platform("u3") };
+    assert_eq!(store.put_receipt(&other, &receipt(&[])).await.unwrap_err().reason(), "StoreExists");
+    assert_eq!(receipts.get("other-receipt").await.unwrap().data.unwrap().len(), 1);
+}
+
 async fn a_store_without_rights_says_so(server: &ApiServer) {
     let store = SecretStore::new(server.powerless_client());
-    let error = store.facts(&platform("u1")).await.unwrap_err();
+    let error = store.read(&platform("u1")).await.unwrap_err();
     assert_eq!(error.reason(), "StoreForbidden", "{error}");
     assert_eq!(store.create_bundle(&platform("u1"), &server.bundle).await.unwrap_err().reason(), "StoreForbidden");
 }

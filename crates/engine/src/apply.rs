@@ -34,8 +34,6 @@ pub(crate) struct Applied {
     pub(crate) target: String,
     /// What the step did, in words.
     pub(crate) what: String,
-    /// The resource that is gone, if the step deleted one.
-    pub(crate) deleted: Option<String>,
     /// The machine that has its configuration now, if the step gave it one.
     pub(crate) configured: Option<MachineName>,
     /// How long the step has to rest after it succeeded, because its effect takes that long to show.
@@ -146,10 +144,6 @@ async fn carry_out(applier: Applier<'_>, item: &PlanItem) -> Applied {
         kind: step.target().kind,
         target: step.target().to_string(),
         what,
-        deleted: match step {
-            Step::DeleteResource { kind, name, .. } if done => Some(format!("{} {name}", kind.words())),
-            _ => None,
-        },
         configured: match step {
             Step::ConfigureMachine { inputs, .. } if done => Some(inputs.machine.clone()),
             _ => None,

@@ -4,6 +4,7 @@
 //! simulated world in `helix-sim`. [`turn`] is the loop's body. The engine decides nothing about platforms: decisions
 //! are `helix-plan`'s.
 
+mod actions;
 mod apply;
 pub mod budget;
 mod memory;

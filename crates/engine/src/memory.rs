@@ -43,10 +43,10 @@ pub struct Memory {
     pub(crate) credentials: Option<Credentials>,
     /// Machines that were seen or made configured: they are asked with credentials first.
     pub(crate) configured: BTreeSet<MachineName>,
-    /// What a teardown has deleted so far, as `kind name`.
-    pub(crate) deleted: BTreeSet<String>,
     /// Whether the last plan had nothing to do.
     pub(crate) settled: bool,
+    /// Whether the last plan found nothing that it could order.
+    pub(crate) scarce: bool,
     /// Whether the platform is being deleted.
     pub(crate) deleting: bool,
 }
@@ -66,10 +66,24 @@ impl Memory {
             SetbackKind::PlacementUnavailable { server_type, location } => format!("{server_type} in {location}"),
             _ => target.clone(),
         };
+        self.remember(key, target, kind, now, until);
+    }
+
+    /// Remembers that an accepted attempt failed afterwards. It is kept apart, because the next acceptance means nothing
+    /// yet: else the pauses would not grow.
+    pub(crate) fn failed_later(&mut self, target: String, kind: SetbackKind, now: Timestamp) {
+        match kind {
+            SetbackKind::PlacementUnavailable { .. } => self.met(target, kind, now, None),
+            _ => self.remember(format!("{target}, once accepted"), target, kind, now, None),
+        }
+    }
+
+    fn remember(&mut self, key: String, target: String, kind: SetbackKind, now: Timestamp, until: Option<Timestamp>) {
         let attempts = self.setbacks.get(&key).map_or(0, |(_, attempts)| *attempts) + 1;
         let pause = match &kind {
             SetbackKind::PlacementUnavailable { .. } => SOLD_OUT,
             SetbackKind::ForeignResource { .. }
+            | SetbackKind::Namesake { .. }
             | SetbackKind::LimitExceeded { .. }
             | SetbackKind::NotPermitted { .. }
             | SetbackKind::UnderWay

@@ -6,11 +6,15 @@
 mod access;
 mod cluster;
 mod machines;
+mod race;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use helix_plan::names::{MachineName, PlatformIdentity};
-use helix_plan::observed::{CloudFacts, Fact, Missing, Observed, Setback, StoreFacts, TalosFacts};
+use helix_plan::observed::{CloudFacts, Fact, Missing, Observed, Setback, TalosFacts};
+use helix_plan::secrets::SecretBundle;
 use helix_plan::step::Lane;
 use helix_plan::validated::ValidatedPlatform;
 use jiff::Timestamp;
@@ -28,31 +32,32 @@ pub(crate) async fn observe(
     now: Timestamp,
 ) -> (Observed, Access) {
     let setbacks = memory.setbacks(now);
-    let (mut observed, store) = foundation(seams, &platform.identity, memory, setbacks, now).await;
-    let bootstrapped = store.bootstrap.is_some();
-    let access = match (&observed.cloud, access::bundle(seams, &platform.identity, &store).await) {
-        (Fact::Known { value: cloud, .. }, Ok(bundle)) => access::prepare(seams, platform, cloud, bundle, memory, now),
-        (_, Ok(_)) => Access::none(),
-        (_, Err(error)) => {
-            observed.store = Fact::Missing(missing_store(&error));
-            Access::none()
-        }
+    let (mut observed, bundle) = foundation(seams, &platform.identity, memory, setbacks, now).await;
+    let bootstrapped = observed.store.value().is_some_and(|store| store.bootstrap.is_some());
+    let mut access = match &observed.cloud {
+        Fact::Known { value: cloud, .. } => access::prepare(seams, platform, cloud, bundle, memory, now),
+        Fact::Missing(_) => Access::none(),
     };
+    let (talos, workload) = (seams.talos.as_ref(), seams.workload.as_ref());
+    let clock = seams.clock.as_ref();
     if let Some(cloud) = observed.cloud.value() {
-        observed.talos = machines::ask(seams, cloud, &access, memory, now).await;
+        observed.talos = machines::ask((talos, clock), cloud, &access, memory, now).await;
     }
     if bootstrapped {
-        let (etcd, kubernetes) =
-            tokio::join!(cluster::etcd(seams, &access, &observed.talos, now), cluster::kubernetes(seams, &access, now));
+        let (etcd, (kubernetes, answered)) = tokio::join!(
+            cluster::etcd((talos, clock), &access, &observed.talos, now),
+            cluster::kubernetes((workload, clock), &access, now)
+        );
         observed.etcd = etcd;
         observed.kubernetes = kubernetes;
+        access.answered = answered;
     }
     (observed, access)
 }
 
-/// Reads what a teardown needs: what is at Hetzner and in the store. That nothing is left at Hetzner is believed only of
-/// a reading made after the last deletion: a request that was under way when an earlier process died may have come
-/// through since.
+/// Reads what a teardown needs: what is at Hetzner and in the store. That no server is left that secrets could be needed
+/// for, or nothing at all, is believed only of a reading made after the last deletion: a request that was under way when
+/// an earlier process died may have come through since.
 pub(crate) async fn observe_for_teardown(
     seams: &Seams,
     platform: &PlatformIdentity,
@@ -60,44 +65,51 @@ pub(crate) async fn observe_for_teardown(
     now: Timestamp,
 ) -> Observed {
     let setbacks = memory.setbacks(now);
-    let (observed, _) = foundation(seams, platform, memory, setbacks.clone(), now).await;
-    let seems_empty = observed.cloud.value().is_some_and(CloudFacts::is_empty);
-    if !seems_empty || seams.project.is_as_read().await {
-        return observed;
+    let (mut observed, _) = foundation(seams, platform, memory, setbacks, now).await;
+    let decisive = |cloud: &CloudFacts| {
+        let stored = observed.store.value().is_some_and(|store| !store.is_empty());
+        cloud.is_empty() || (cloud.is_unused() && stored)
+    };
+    if observed.cloud.value().is_some_and(decisive) && !seams.project.is_as_read().await {
+        seams.project.distrust().await;
+        observed.cloud = cloud(seams, platform, memory, now).await;
     }
-    seams.project.distrust().await;
-    foundation(seams, platform, memory, setbacks, now).await.0
+    observed
 }
 
-/// Hetzner and the store, without which nothing may be decided.
+/// What Hetzner holds for the platform.
+async fn cloud(seams: &Seams, platform: &PlatformIdentity, memory: &Memory, now: Timestamp) -> Fact<CloudFacts> {
+    let lane = match (memory.deleting, memory.settled) {
+        (true, _) => Lane::Teardown,
+        (false, true) => Lane::Drift,
+        (false, false) => Lane::ControlPlane,
+    };
+    let facts = seams.project.facts(platform, memory.look, lane, now).await;
+    facts.unwrap_or_else(|error| Fact::Missing(missing_cloud(&error)))
+}
+
+/// Hetzner and the store, without which nothing may be decided; and the bundle, if one is stored.
 async fn foundation(
     seams: &Seams,
     platform: &PlatformIdentity,
     memory: &Memory,
     setbacks: Vec<Setback>,
     now: Timestamp,
-) -> (Observed, StoreFacts) {
-    let lane = match (memory.deleting, memory.settled) {
-        (true, _) => Lane::Teardown,
-        (false, true) => Lane::Drift,
-        (false, false) => Lane::ControlPlane,
-    };
-    let (cloud, store) =
-        tokio::join!(seams.project.facts(platform, memory.look, lane, now), seams.store.facts(platform));
-    let cloud = cloud.unwrap_or_else(|error| Fact::Missing(missing_cloud(&error)));
-    let (fact, value) = match store {
-        Ok(store) => (Fact::known(store.clone(), now), store),
-        Err(error) => (Fact::Missing(missing_store(&error)), StoreFacts::default()),
+) -> (Observed, Option<SecretBundle>) {
+    let (cloud, stored) = tokio::join!(cloud(seams, platform, memory, now), seams.store.read(platform));
+    let (store, bundle) = match stored {
+        Ok((store, bundle)) => (Fact::known(store, now), bundle),
+        Err(error) => (Fact::Missing(missing_store(&error)), None),
     };
     let observed = Observed {
         cloud,
-        store: fact,
+        store,
         talos: BTreeMap::<MachineName, Fact<TalosFacts>>::new(),
         etcd: Fact::Missing(Missing::NotThereYet),
         kubernetes: Fact::Missing(Missing::NotThereYet),
         setbacks,
     };
-    (observed, value)
+    (observed, bundle)
 }
 
 pub(crate) fn missing_cloud(error: &CloudError) -> Missing {
@@ -124,7 +136,7 @@ fn missing_store(error: &StoreError) -> Missing {
         StoreError::Forbidden { why } => Missing::Refused {
             who,
             why: why.clone(),
-            remedy: "Grant the operator's role on Secrets in the platform's namespace".to_owned(),
+            remedy: "Grant the operator's role on Secrets and ConfigMaps in the platform's namespace".to_owned(),
         },
         StoreError::Exists { .. } | StoreError::Unreachable { .. } => {
             Missing::Unreachable { who, why: error.to_string() }

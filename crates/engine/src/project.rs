@@ -1,22 +1,30 @@
 //! One token's project at Hetzner, shared by all platforms that use the token: one client, one budget, one reading.
 //!
 //! A reading is kept and amended with what accepted requests answered, so that a platform's own changes show at once
-//! and cost no further call. It is read anew when a look falls due, or when an answer was lost.
+//! and cost no further call. It is read anew when a look falls due, or when an answer was lost. With such a look goes
+//! the question what became of requests that were accepted, where the lists do not show it.
 
 use std::sync::Arc;
 
 use helix_plan::catalogue::Catalogue;
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{CloudFacts, Fact};
-use helix_plan::step::Lane;
+use helix_plan::step::{Lane, Step};
 use helix_plan::{Look, SWEEP};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
+use crate::actions::{Actions, Failure};
 use crate::seams::{Cloud, CloudError};
 
 /// How long a catalogue is good for: prices and types change rarely, availability shows when ordering.
 const CATALOGUE_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long one is good for while a platform waits for something that cannot be ordered.
+const SCARCE_CATALOGUE_LIFE: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long a catalogue that could not be renewed serves on before the next attempt.
+const CATALOGUE_REST: SignedDuration = SignedDuration::from_mins(1);
 
 /// How much of the project has to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +48,9 @@ struct Reading {
     /// Whether what is here was changed since it was read: true as far as we know, but seen by nobody.
     amended: bool,
     catalogue: Option<(Arc<Catalogue>, Timestamp)>,
+    /// Until when a catalogue that is too old serves on, because it could not be renewed just now.
+    catalogue_rests_until: Timestamp,
+    actions: Actions,
 }
 
 impl Reading {
@@ -54,6 +65,20 @@ impl Reading {
         } else {
             Scope::Kept
         }
+    }
+
+    /// The catalogue, if it needs no renewal now.
+    fn good_catalogue(&self, scarce: bool, now: Timestamp) -> Option<Arc<Catalogue>> {
+        let life = if scarce { SCARCE_CATALOGUE_LIFE } else { CATALOGUE_LIFE };
+        let (catalogue, at) = self.catalogue.as_ref()?;
+        ((*at + life).max(self.catalogue_rests_until) > now).then(|| Arc::clone(catalogue))
+    }
+
+    /// Whether what is here serves a look that was refused. Looking for drift can wait, where nothing says that there is
+    /// some; everything else has to know.
+    fn serves(&self, lane: Lane, refusal: &CloudError) -> bool {
+        let budget = matches!(refusal, CloudError::BudgetExhausted { .. } | CloudError::RateLimited { .. });
+        budget && lane == Lane::Drift && self.facts.is_some() && !self.stale
     }
 }
 
@@ -76,16 +101,15 @@ impl Project {
         self.cloud.as_ref()
     }
 
-    /// What may be bought.
+    /// What may be bought. `scarce` says that a platform waits for something that cannot be ordered: then what is known
+    /// of it is renewed sooner.
     ///
     /// # Errors
     /// What Hetzner answered, if there is no catalogue that is still good.
-    pub async fn catalogue(&self, now: Timestamp) -> Result<Arc<Catalogue>, CloudError> {
+    pub async fn catalogue(&self, scarce: bool, now: Timestamp) -> Result<Arc<Catalogue>, CloudError> {
         let mut reading = self.reading.lock().await;
-        if let Some((catalogue, at)) = &reading.catalogue
-            && *at + CATALOGUE_LIFE > now
-        {
-            return Ok(Arc::clone(catalogue));
+        if let Some(good) = reading.good_catalogue(scarce, now) {
+            return Ok(good);
         }
         match (self.cloud.catalogue(Lane::ControlPlane).await, &reading.catalogue) {
             (Ok(catalogue), _) => {
@@ -94,14 +118,18 @@ impl Project {
                 Ok(catalogue)
             }
             // Prices that are a little old stop no repair; a token that is refused does.
-            (Err(error), Some((old, _))) if !error.is_refusal() => Ok(Arc::clone(old)),
+            (Err(error), Some((old, _))) if !error.is_refusal() => {
+                let old = Arc::clone(old);
+                reading.catalogue_rests_until = now + CATALOGUE_REST;
+                Ok(old)
+            }
             (Err(error), _) => Err(error),
         }
     }
 
     /// What the project holds of one platform, read anew as far as `look` asks for it; without one, all of it. A reading
     /// that another platform caused after it fell due serves as well. A look for drift makes do with what is there when
-    /// the budget has nothing left for it.
+    /// the budget has nothing left for it, unless that has turned out to be out of date.
     ///
     /// # Errors
     /// What Hetzner answered.
@@ -114,8 +142,7 @@ impl Project {
     ) -> Result<Fact<CloudFacts>, CloudError> {
         let mut reading = self.reading.lock().await;
         match self.read(&mut reading, look, lane, now).await {
-            Err(CloudError::BudgetExhausted { .. } | CloudError::RateLimited { .. })
-                if lane == Lane::Drift && reading.facts.is_some() => {}
+            Err(refusal) if reading.serves(lane, &refusal) => {}
             result => result?,
         }
         let facts = reading.facts.as_ref().map(|facts| of_platform(facts, platform)).unwrap_or_default();
@@ -129,8 +156,9 @@ impl Project {
         lane: Lane,
         now: Timestamp,
     ) -> Result<(), CloudError> {
-        match reading.due(look, now) {
-            Scope::Kept => {}
+        let scope = reading.due(look, now);
+        match scope {
+            Scope::Kept => return Ok(()),
             Scope::Servers => {
                 let servers = self.cloud.servers(lane).await?;
                 if let Some(facts) = &mut reading.facts {
@@ -146,12 +174,46 @@ impl Project {
                 reading.everything_at = now;
             }
         }
+        self.ask_for_actions(reading, scope, lane, now).await;
         Ok(())
     }
 
-    /// Amends the reading with what an accepted request answered.
-    pub async fn amend(&self, change: impl FnOnce(&mut CloudFacts) + Send) {
+    /// Asks what became of requests whose effect the lists do not show. That one failed says that facts are out of date,
+    /// because they were amended by what it would have made true.
+    async fn ask_for_actions(&self, reading: &mut Reading, scope: Scope, lane: Lane, now: Timestamp) {
+        let Some(facts) = &reading.facts else { return };
+        let ids = reading.actions.worth_asking(facts, scope == Scope::Everything, now);
+        if ids.is_empty() {
+            return;
+        }
+        let states = match self.cloud.actions(lane, &ids).await {
+            Ok(states) => states,
+            Err(CloudError::NotFound { .. }) => Vec::new(),
+            Err(error) => {
+                // Lists go on without: this only tells why something did not come true.
+                tracing::debug!(reason = error.reason(), %error, "actions are asked for later");
+                return;
+            }
+        };
+        reading.stale |= reading.actions.answered(&ids, &states, now);
+    }
+
+    /// What was accepted for a platform and failed since, each told once.
+    pub(crate) async fn take_failures(&self, platform: &PlatformIdentity) -> Vec<Failure> {
+        self.reading.lock().await.actions.take_failures(platform)
+    }
+
+    /// A request was accepted: amends the reading with what it answered, and keeps an eye on the actions it started.
+    pub(crate) async fn accepted(
+        &self,
+        platform: &PlatformIdentity,
+        step: &Step,
+        actions: Vec<u64>,
+        now: Timestamp,
+        change: impl FnOnce(&mut CloudFacts) + Send,
+    ) {
         let mut reading = self.reading.lock().await;
+        reading.actions.start(platform, step, actions, now);
         if let Some(facts) = &mut reading.facts {
             change(facts);
             reading.amended = true;
@@ -180,5 +242,39 @@ fn of_platform(all: &CloudFacts, platform: &PlatformIdentity) -> CloudFacts {
         load_balancers: all.load_balancers.iter().filter(|r| ours(&r.labels)).cloned().collect(),
         servers: all.servers.iter().filter(|r| ours(&r.labels)).cloned().collect(),
         images: all.images.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use helix_plan::catalogue::dated_table;
+
+    use super::*;
+
+    fn minute(minute: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24) + SignedDuration::from_mins(minute)
+    }
+
+    #[test]
+    fn a_look_without_budget_makes_do_with_what_is_not_known_to_be_wrong() {
+        let refusal = CloudError::BudgetExhausted { until: minute(1) };
+        let mut reading = Reading { facts: Some(CloudFacts::default()), ..Reading::default() };
+        assert!(reading.serves(Lane::Drift, &refusal));
+        assert!(!reading.serves(Lane::ControlPlane, &refusal));
+        assert!(!reading.serves(Lane::Drift, &CloudError::Unauthorized { message: String::new() }));
+        reading.stale = true;
+        assert!(!reading.serves(Lane::Drift, &refusal));
+    }
+
+    #[test]
+    fn a_catalogue_is_renewed_sooner_while_something_is_scarce_and_rests_after_a_failure() {
+        let catalogue = Some((Arc::new(dated_table()), minute(0)));
+        let mut reading = Reading { catalogue, ..Reading::default() };
+        let minutes = |reading: &Reading, scarce: bool| {
+            (0..70).filter(|at| reading.good_catalogue(scarce, minute(*at)).is_some()).count()
+        };
+        assert_eq!((minutes(&reading, false), minutes(&reading, true)), (60, 10));
+        reading.catalogue_rests_until = minute(61);
+        assert_eq!((minutes(&reading, false), minutes(&reading, true)), (61, 61));
     }
 }

@@ -3,12 +3,13 @@
 mod conditions;
 mod machines;
 mod phases;
+pub(crate) mod receipt;
 
 use std::collections::BTreeSet;
 
 use helix_crds::{
     ApiBudget, CostStatus, HelixMachineSpec, HelixMachineStatus, HelixPlatform, HelixPlatformStatus, MachineCounts,
-    PhaseName, PlanItem, PlanStatus, SecretNames,
+    PhaseName, PlanItem, PlanStatus, SecretNames, TeardownStatus,
 };
 use helix_plan::Plan;
 use helix_plan::catalogue::Catalogue;
@@ -148,7 +149,12 @@ fn unknown_phases(platform: &HelixPlatform, message: &str, now: Timestamp) -> He
 }
 
 /// The status of a platform on its way out.
-pub(crate) fn teardown_status(platform: &HelixPlatform, plan: &Plan, now: Timestamp) -> HelixPlatformStatus {
+pub(crate) fn teardown_status(
+    platform: &HelixPlatform,
+    plan: &Plan,
+    account: Option<TeardownStatus>,
+    now: Timestamp,
+) -> HelixPlatformStatus {
     let message = match plan.report.phase(PhaseName::HardenedCore) {
         PhaseReport::Ready { .. } => "nothing of the platform is left".to_owned(),
         PhaseReport::Progressing { message }
@@ -158,23 +164,8 @@ pub(crate) fn teardown_status(platform: &HelixPlatform, plan: &Plan, now: Timest
     };
     let mut status = conditions::into_status(kept(platform), platform, "Deleting", &message, now);
     status.phase = Some("Deleting".to_owned());
+    status.teardown = account;
     status
-}
-
-/// The event that ends a teardown: what was deleted.
-pub(crate) fn receipt(deleted: &BTreeSet<String>) -> Event {
-    const SHOWN: usize = 30;
-    let mut message = match deleted.len() {
-        0 => "nothing of the platform is left; there was nothing to delete".to_owned(),
-        number => {
-            let list: Vec<&str> = deleted.iter().take(SHOWN).map(String::as_str).collect();
-            format!("nothing of the platform is left; deleted {number} resources: {}", list.join(", "))
-        }
-    };
-    if deleted.len() > SHOWN {
-        message.push_str(&format!(" and {} more", deleted.len() - SHOWN));
-    }
-    Event { reason: "Deleted", message, warning: false }
 }
 
 /// A setback in words.
@@ -185,6 +176,11 @@ pub(crate) fn setback(kind: &SetbackKind) -> String {
         }
         SetbackKind::ForeignResource { kind, name } => {
             format!("a {kind} named {name} exists and is not this platform's")
+        }
+        SetbackKind::Namesake { kind, name } => {
+            format!(
+                "another HelixPlatform of the same name uses this project: the {kind} {name} is labelled as its own"
+            )
         }
         SetbackKind::LimitExceeded { message } | SetbackKind::NotPermitted { message } => message.clone(),
         SetbackKind::UnderWay => "it is under way".to_owned(),

@@ -10,21 +10,29 @@ mod talos;
 mod workload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 pub use cloud::{Accepted, ActionFacts, ActionState, Cloud, CloudError, Owner, ProjectFacts};
-pub use store::{ClientConfigKind, Store, StoreError, StoredClientConfig};
+pub use store::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
 pub use talos::{Talos, TalosCredentials, TalosError, TalosRoute};
 pub use workload::{KubernetesCredentials, Workload, WorkloadError, WorkloadRoute};
 
 use crate::project::Project;
 use crate::secrets::SecretMaker;
 
-/// Where the engine reads the time.
+/// Where the engine reads the time, and what it bounds its patience by.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+
+    /// Ends when so much time has passed, by the runtime's clock; a virtual clock brings its own.
+    fn pause(&self, span: Duration) -> BoxFuture<'static, ()> {
+        tokio::time::sleep(span).boxed()
+    }
 }
 
 /// Everything outside that the engine turns against.

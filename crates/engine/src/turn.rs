@@ -4,16 +4,17 @@
 //! [`Turn::look_again_at`] has come, never twice at the same time for one platform, and writes [`Turn::status`] once.
 //!
 //! Guarantees: every turn plans from scratch; a plan that fails a check is not applied; nothing is done for a paused
-//! platform or for one whose specification is refused; a turn that is cut off anywhere leaves nothing that the next one
+//! platform or for one whose specification is refused; nothing is deleted with a platform before the status that the
+//! caller wrote lists it; a turn that is cut off anywhere leaves nothing that the next one
 //! does not find again.
 
 use std::sync::Arc;
 
-use helix_crds::{HelixPlatform, HelixPlatformStatus};
+use helix_crds::{HelixPlatform, HelixPlatformStatus, TeardownStatus};
 use helix_plan::catalogue::Catalogue;
 use helix_plan::check::{self, Subject};
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{Missing, Observed};
+use helix_plan::observed::{Missing, Observed, SetbackKind};
 use helix_plan::report::{Block, State};
 use helix_plan::validated::{Rejections, ValidatedPlatform, identity_of};
 use helix_plan::{Plan, plan, plan_teardown};
@@ -22,9 +23,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::apply::{self, Applied, Applier};
 use crate::memory::Memory;
 use crate::observe::{self, Access};
-use crate::report::{self, Told};
+use crate::report::{self, Told, receipt};
 pub use crate::report::{Event, MachineProjection};
-use crate::seams::Seams;
+use crate::seams::{Seams, StoreError};
 
 /// How soon a refused specification is judged again: prices and types may have changed.
 const JUDGE_AGAIN: SignedDuration = SignedDuration::from_mins(10);
@@ -59,7 +60,7 @@ pub async fn turn(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) 
     if platform.metadata.deletion_timestamp.is_some() {
         return tear_down(seams, platform, memory, now).await;
     }
-    let catalogue = match seams.project.catalogue(now).await {
+    let catalogue = match seams.project.catalogue(memory.scarce, now).await {
         Ok(catalogue) => catalogue,
         Err(error) => {
             let missing = observe::missing_cloud(&error);
@@ -70,11 +71,15 @@ pub async fn turn(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) 
         Ok(validated) => validated,
         Err(rejections) => return idle(report::rejected(platform, &rejections, now), now + JUDGE_AGAIN),
     };
-    let (observed, access) = observe::observe(seams, &validated, memory, now).await;
+    let (mut observed, access) = observe::observe(seams, &validated, memory, now).await;
+    let mut events = learn(seams, &validated.identity, memory, &mut observed, now).await;
     let mut plan = plan(&validated, &observed, now);
     enforce(&validated.identity, &observed, Some(&validated.api_allowlist), &mut plan);
-    let (applied, events) = carry_out(seams, &validated.identity, &access, &plan, memory, now).await;
+    let (applied, done) = carry_out(seams, &validated.identity, &access, &plan, memory, now).await;
+    events.extend(done);
     if observed.cloud.value().is_some() {
+        memory.scarce =
+            plan.report.concerns.iter().any(|c| matches!(c.state, State::Blocked(Block::NoCapacity { .. })));
         memory.settled = plan.items.is_empty() && plan.report.is_settled();
     }
     let told = Told {
@@ -125,7 +130,7 @@ pub enum LookError {
 /// [`LookError`], where not even a plan can be made.
 pub async fn look(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) -> Result<Seen, LookError> {
     let now = seams.clock.now();
-    let catalogue = seams.project.catalogue(now).await;
+    let catalogue = seams.project.catalogue(memory.scarce, now).await;
     let catalogue = catalogue.map_err(|error| LookError::Missing(observe::missing_cloud(&error)))?;
     let validated = ValidatedPlatform::new(platform, &catalogue, now)?;
     let (observed, _) = observe::observe(seams, &validated, memory, now).await;
@@ -144,23 +149,68 @@ async fn tear_down(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory,
         memory.look = None;
         memory.deleting = true;
     }
-    let observed = observe::observe_for_teardown(seams, &identity, memory, now).await;
+    let mut observed = observe::observe_for_teardown(seams, &identity, memory, now).await;
+    let mut events = learn(seams, &identity, memory, &mut observed, now).await;
+    let account = receipt::account(platform, &observed);
     let mut plan = plan_teardown(&observed, now);
     enforce(&identity, &observed, None, &mut plan);
-    let (applied, mut events) = carry_out(seams, &identity, &Access::none(), &plan, memory, now).await;
-    memory.deleted.extend(applied.iter().filter_map(|step| step.deleted.clone()));
-    let gone = plan.items.is_empty() && plan.report.concerns.iter().all(|c| matches!(c.state, State::Done(_)));
-    if gone {
-        events.push(report::receipt(&memory.deleted));
+    if account.as_ref().is_some_and(|account| !receipt::is_written_down(platform, account)) {
+        // Nothing is deleted before it is written down.
+        memory.look = Some(plan.look);
+        let status = report::teardown_status(platform, &plan, account, now);
+        return Turn { machines: Some(Vec::new()), events, ..idle(status, now) };
     }
+    let (applied, done) = carry_out(seams, &identity, &Access::none(), &plan, memory, now).await;
+    events.extend(done);
+    let all_done = plan.items.is_empty() && plan.report.concerns.iter().all(|c| matches!(c.state, State::Done(_)));
+    let gone = all_done && hand_over(seams, &identity, &account.clone().unwrap_or_default(), now, &mut events).await;
     Turn {
-        status: report::teardown_status(platform, &plan, now),
+        status: report::teardown_status(platform, &plan, account, now),
         machines: Some(Vec::new()),
         events,
         steps: applied.iter().map(|step| (step.kind, step.result.is_ok())).collect(),
-        look_again_at: next(&plan, &applied, memory, now),
+        look_again_at: if all_done { now + ASK_AGAIN } else { next(&plan, &applied, memory, now) },
         gone,
     }
+}
+
+/// Takes notice of accepted requests that failed afterwards: setbacks for the plan, and events for people.
+async fn learn(
+    seams: &Seams,
+    identity: &PlatformIdentity,
+    memory: &mut Memory,
+    observed: &mut Observed,
+    now: Timestamp,
+) -> Vec<Event> {
+    let failures = seams.project.take_failures(identity).await;
+    let mut events = Vec::new();
+    for failure in failures {
+        events.push(step_failed(&failure.step.to_string(), &failure.kind));
+        memory.failed_later(failure.step.target().to_string(), failure.kind, now);
+        observed.setbacks = memory.setbacks(now);
+    }
+    events
+}
+
+fn step_failed(what: &str, met: &SetbackKind) -> Event {
+    Event { reason: "StepFailed", message: format!("{what}: {}", report::setback(met)), warning: true }
+}
+
+/// Stores the receipt; says whether the platform may go. A store that takes no receipt, as in a namespace that is being
+/// deleted, does not hold the platform back; one that does not answer may take it next time.
+async fn hand_over(
+    seams: &Seams,
+    identity: &PlatformIdentity,
+    account: &TeardownStatus,
+    now: Timestamp,
+    events: &mut Vec<Event>,
+) -> bool {
+    let receipt = receipt::receipt(account, now);
+    let stored = seams.store.put_receipt(identity, &receipt).await;
+    events.extend(stored.as_ref().err().map(receipt::not_stored));
+    let may_go = !matches!(stored, Err(StoreError::Unreachable { .. }));
+    events.extend(may_go.then(|| receipt::told(&receipt)));
+    may_go
 }
 
 /// Takes all steps out of a plan that does not pass its checks, and says so in its place.
@@ -202,8 +252,7 @@ async fn carry_out(
             }
             Err(met) => {
                 if !met.expected {
-                    let message = format!("{}: {}", step.what, report::setback(&met.kind));
-                    events.push(Event { reason: "StepFailed", message, warning: true });
+                    events.push(step_failed(&step.what, &met.kind));
                 }
                 memory.met(step.target.clone(), met.kind.clone(), met_at, met.until);
             }

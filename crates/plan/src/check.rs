@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use helix_crds::labels;
 
-use crate::names::{MachineName, PlatformIdentity};
+use crate::names::PlatformIdentity;
 use crate::observed::{CloudFacts, Observed, StoreFacts};
 use crate::plan::Plan;
 use crate::quorum::majority;
@@ -195,19 +195,14 @@ fn quorum_is_kept(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<
     let Some(etcd) = subject.observed.etcd.value() else {
         return vec!["an etcd member is removed while the membership is unknown".to_owned()];
     };
-    let ours = |hostname: &str| {
-        MachineName::parse(hostname)
-            .is_ok_and(|machine| machine == subject.identity.machine(machine.pool(), machine.slot()))
-    };
+    let ours = |hostname: &str| subject.identity.machine_of(hostname).is_some();
     if let Some(foreign) = etcd.members.iter().find(|m| removed.contains(&m.id) && !ours(&m.hostname)) {
         return vec![format!("etcd member {} is removed, which is no machine of this platform", foreign.hostname)];
     }
     let left: Vec<_> = etcd.members.iter().filter(|m| !m.learner && !removed.contains(&m.id)).collect();
     let answers = |hostname: &str| {
-        MachineName::parse(hostname)
-            .ok()
-            .and_then(|machine| subject.observed.talos_of(&machine))
-            .is_some_and(|talos| talos.serves("etcd"))
+        let machine = subject.identity.machine_of(hostname);
+        machine.and_then(|machine| subject.observed.talos_of(&machine)).is_some_and(|talos| talos.serves("etcd"))
     };
     let healthy = left.iter().filter(|member| answers(&member.hostname)).count();
     if left.is_empty() || healthy < majority(left.len()) {

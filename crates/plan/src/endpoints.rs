@@ -58,7 +58,7 @@ pub fn api_endpoints(platform: &ValidatedPlatform, cloud: &CloudFacts) -> ApiEnd
 pub fn machine_endpoint(platform: &ValidatedPlatform, cloud: &CloudFacts) -> Option<String> {
     match &platform.endpoint {
         Endpoint::LoadBalancer { .. } => {
-            let address = cloud.load_balancers.first()?.private_ipv4?;
+            let address = cloud.private_ipv4(&cloud.load_balancers.first()?.private)?;
             Some(api_url(&address.to_string()))
         }
         Endpoint::Dns { host } => Some(api_url(host)),

@@ -23,5 +23,6 @@ pub mod report;
 pub mod secrets;
 pub mod step;
 pub mod validated;
+pub mod versions;
 
 pub use plan::{Look, Plan, PlanItem, SWEEP, plan, plan_teardown};

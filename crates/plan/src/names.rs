@@ -44,6 +44,13 @@ impl PlatformIdentity {
         MachineName { platform: self.name.clone(), pool: pool.to_owned(), slot }
     }
 
+    /// The machine that has this host name, if it is a name that this platform gives. Who joins under another name, as a
+    /// machine of a namesake's pool or one made by hand, is nobody that Helix may change.
+    #[must_use]
+    pub fn machine_of(&self, hostname: &str) -> Option<MachineName> {
+        MachineName::parse(hostname).ok().filter(|machine| machine.platform == self.name)
+    }
+
     /// The labels that every resource of the platform carries at Hetzner.
     #[must_use]
     pub fn labels(&self) -> BTreeMap<String, String> {
@@ -68,6 +75,13 @@ impl PlatformIdentity {
         tags.get(labels::PLATFORM_UID) == Some(&self.uid)
     }
 
+    /// Whether labels say that a resource is another platform's that has this one's name.
+    #[must_use]
+    pub fn is_namesake(&self, tags: &BTreeMap<String, String>) -> bool {
+        tags.get(labels::PLATFORM) == Some(&self.name)
+            && tags.get(labels::PLATFORM_UID).is_some_and(|uid| *uid != self.uid)
+    }
+
     /// `namespace/name`, for people.
     #[must_use]
     pub fn display_name(&self) -> String {
@@ -90,6 +104,12 @@ pub struct MachineName {
 pub struct NotAMachineName(String);
 
 impl MachineName {
+    /// The platform that the machine belongs to.
+    #[must_use]
+    pub fn platform(&self) -> &str {
+        &self.platform
+    }
+
     /// The pool that the machine belongs to; `cp` is the control planes'.
     #[must_use]
     pub fn pool(&self) -> &str {
@@ -154,6 +174,15 @@ mod tests {
         let name = identity.machine("general", 12);
         assert_eq!(name.to_string(), "my-platform-general-12");
         assert_eq!(MachineName::parse("my-platform-general-12"), Ok(name));
+    }
+
+    #[test]
+    fn only_a_name_that_the_platform_gives_is_its_machine() {
+        let identity = PlatformIdentity { namespace: "n".into(), name: "prod".into(), uid: "u".into() };
+        assert_eq!(identity.machine_of("prod-cp-0"), Some(identity.machine("cp", 0)));
+        for hostname in ["prod", "prod-cp", "prod-cp-00", "prod-eu-cp-0", "staging-cp-0", "laptop"] {
+            assert_eq!(identity.machine_of(hostname), None, "{hostname}");
+        }
     }
 
     #[test]

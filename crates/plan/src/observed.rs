@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 pub use cloud::{
     CloudFacts, Firewall, FirewallRule, Image, LoadBalancer, LoadBalancerService, LoadBalancerTarget, Network,
-    PlacementGroup, Server, ServerStatus, SshKey, Tags, TargetHealth,
+    PlacementGroup, PrivateNet, Server, ServerStatus, SshKey, Tags, TargetHealth,
 };
 pub use cluster::{
     BootstrapRecord, BundleFacts, CredentialFacts, EtcdFacts, EtcdMember, KubernetesFacts, MachineStage, NodeFacts,
@@ -152,6 +152,13 @@ pub enum SetbackKind {
     },
     /// A resource with our name exists and does not carry our platform's label.
     ForeignResource {
+        /// Kind, as Hetzner calls it.
+        kind: &'static str,
+        /// The name that is taken.
+        name: String,
+    },
+    /// A resource with our name exists and carries the label of another platform of our name.
+    Namesake {
         /// Kind, as Hetzner calls it.
         kind: &'static str,
         /// The name that is taken.

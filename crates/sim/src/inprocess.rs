@@ -15,11 +15,12 @@ mod store;
 mod talos;
 mod workload;
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use helix_engine::Project;
-use helix_engine::seams::Clock;
-use helix_engine::seams::Seams;
+use helix_engine::seams::{Clock, Receipt, Seams};
 use jiff::Timestamp;
 
 use crate::world::{Permission, ProjectId, Rng, World, WorldConfig};
@@ -56,6 +57,8 @@ struct Inner {
     project: ProjectId,
     now: Timestamp,
     stored: Stored,
+    /// The receipt of a teardown, which outlives what else is stored.
+    receipt: Option<Receipt>,
     counts: Counts,
     kill: Option<(u64, Kill)>,
     killed: bool,
@@ -80,6 +83,7 @@ impl Universe {
             project,
             now,
             stored: Stored::default(),
+            receipt: None,
             counts: Counts::default(),
             kill: None,
             killed: false,
@@ -140,6 +144,17 @@ impl Universe {
         }
     }
 
+    /// The token belongs to this project from now on.
+    pub fn move_to(&self, project: ProjectId) {
+        self.lock().project = project;
+    }
+
+    /// The receipt that the last teardown has left.
+    #[must_use]
+    pub fn receipt(&self) -> Option<Receipt> {
+        self.lock().receipt.clone()
+    }
+
     /// Loses everything that was stored.
     pub fn lose_store(&self) {
         self.lock().stored = Stored::default();
@@ -175,5 +190,10 @@ impl Universe {
 impl Clock for Universe {
     fn now(&self) -> Timestamp {
         self.lock().now
+    }
+
+    /// Time stands still while a turn is made: whoever does not answer at once never does.
+    fn pause(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::pending())
     }
 }

@@ -5,6 +5,7 @@
 //! loses them and with them its processes. What lies on a machine's disk stays until the server is deleted or wiped.
 //! What differs from Talos is listed in the crate's README.
 
+mod add_ons;
 mod api;
 mod arguments;
 mod control_plane;
@@ -13,10 +14,10 @@ mod files;
 mod join;
 mod kubelet;
 mod manifests;
-mod network;
 mod node;
 mod pods;
 mod process;
+mod programs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -33,6 +34,7 @@ pub use process::sweep;
 use self::control_plane::ControlPlane;
 use self::files::Site;
 use self::kubelet::Kubelet;
+use self::programs::Programs;
 use crate::talos::machines::Machines;
 use crate::world::machine::config::Role;
 use crate::world::machine::{Guest, Membership};
@@ -43,8 +45,9 @@ use crate::world::{ServerId, TimeScale};
 pub struct Setting {
     /// The machines.
     pub machines: Machines,
-    /// The program that is etcd and Kubernetes by its first argument.
-    pub kube: Arc<Path>,
+    /// The programs that are etcd and Kubernetes by their first argument, one for each version; the first is for
+    /// whatever none of the others is.
+    pub kube: Arc<[PathBuf]>,
     /// Everything is written below this directory.
     pub root: Arc<Path>,
     /// By how much latencies are shortened.
@@ -90,15 +93,15 @@ impl Tasks {
 /// Where an earlier run's leftovers in the directory cannot be cleared away.
 pub async fn run(setting: Setting, stop: CancellationToken) -> io::Result<()> {
     // The processes run in a directory of their own.
-    let (kube, root) = (std::path::absolute(&setting.kube)?.into(), std::path::absolute(&setting.root)?.into());
-    let setting = Setting { kube, root, ..setting };
+    let setting = Setting { root: std::path::absolute(&setting.root)?.into(), ..setting };
+    let programs = Programs::at(&setting.kube).await?;
     sweep(&setting.root)?;
     setting.machines.ask(|guests, _| guests.set_membership(Membership::Processes));
     let mut changes = setting.machines.changes();
     let mut tasks: BTreeMap<ServerId, Tasks> = BTreeMap::new();
     let mut disks: BTreeSet<ServerId> = BTreeSet::new();
     loop {
-        follow(&setting, &mut tasks).await;
+        follow(&setting, &programs, &mut tasks).await;
         disks.extend(tasks.keys());
         scrap(&setting, &mut disks).await;
         tokio::select! {
@@ -114,7 +117,7 @@ pub async fn run(setting: Setting, stop: CancellationToken) -> io::Result<()> {
 }
 
 /// Starts what is missing and ends what is too much.
-async fn follow(setting: &Setting, tasks: &mut BTreeMap<ServerId, Tasks>) {
+async fn follow(setting: &Setting, programs: &Programs, tasks: &mut BTreeMap<ServerId, Tasks>) {
     let mut wanted: BTreeMap<ServerId, Running> = setting
         .machines
         .look(|guests, _| guests.iter().filter_map(|guest| Some((guest.host().server, running(guest)?))).collect());
@@ -130,7 +133,7 @@ async fn follow(setting: &Setting, tasks: &mut BTreeMap<ServerId, Tasks>) {
     }
     wanted.retain(|server, _| !tasks.contains_key(server));
     for (server, running) in wanted {
-        if let Some(handles) = start(setting, server, &running) {
+        if let Some(handles) = start(setting, programs, server, &running) {
             tasks.insert(server, Tasks { running, handles });
         }
     }
@@ -157,7 +160,7 @@ fn disk(root: &Path, server: ServerId) -> PathBuf {
     root.join("machines").join(server.to_string())
 }
 
-fn start(setting: &Setting, server: ServerId, running: &Running) -> Option<Vec<JoinHandle<()>>> {
+fn start(setting: &Setting, programs: &Programs, server: ServerId, running: &Running) -> Option<Vec<JoinHandle<()>>> {
     let dir = disk(&setting.root, server).join(running.ephemeral.to_string());
     let site = setting.machines.look_at(server, |guest, _| Site {
         dir,
@@ -167,8 +170,8 @@ fn start(setting: &Setting, server: ServerId, running: &Running) -> Option<Vec<J
     })?;
     let mut handles = vec![tokio::spawn(Kubelet::new(setting.clone(), server, site.clone()).run())];
     if running.role == Role::ControlPlane {
-        handles.push(tokio::spawn(ControlPlane::new(setting.clone(), server, site.clone()).run()));
-        handles.push(tokio::spawn(network::watch(setting.clone(), server, site)));
+        handles.push(tokio::spawn(ControlPlane::new(setting.clone(), programs.clone(), server, site.clone()).run()));
+        handles.push(tokio::spawn(add_ons::watch(setting.clone(), server, site)));
     }
     Some(handles)
 }

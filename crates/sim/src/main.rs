@@ -24,9 +24,10 @@ struct Arguments {
     /// Where Hetzner's API listens; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0", value_parser = loopback)]
     listen: SocketAddr,
-    /// The program that is etcd and Kubernetes by its first argument; without it machines have no sockets.
+    /// The program that is etcd and Kubernetes by its first argument; without it machines have no sockets. Once more for
+    /// each further version of Kubernetes that machines may run.
     #[arg(long)]
-    kube: Option<PathBuf>,
+    kube: Vec<PathBuf>,
     /// Where all chance comes from.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -73,7 +74,8 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
             ..WorldConfig::default()
         },
         listen: arguments.listen,
-        machines: arguments.kube.map(|kube| MachineOptions { dir: arguments.dir.clone(), kube }),
+        machines: (!arguments.kube.is_empty())
+            .then(|| MachineOptions { dir: arguments.dir.clone(), kube: arguments.kube }),
     };
     prepare(&arguments.dir)?;
     let simulator = Simulator::start(options).await?;

@@ -42,8 +42,8 @@ pub struct Options {
 pub struct MachineOptions {
     /// Everything is written below this directory.
     pub dir: PathBuf,
-    /// The program that is etcd and Kubernetes by its first argument.
-    pub kube: PathBuf,
+    /// The programs that are etcd and Kubernetes by their first argument, one for each version.
+    pub kube: Vec<PathBuf>,
 }
 
 /// Why the simulator could not start.

@@ -128,6 +128,16 @@ impl Sandbox {
         }
     }
 
+    /// The program `helix` with the sandbox's management cluster: its exit code, what it prints, and what it says beside
+    /// that.
+    pub(crate) fn helix(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut helix = Command::new(Path::new(&std::env::var_os("HELIX_BIN_DIR").unwrap()).join("helix"));
+        helix.env("KUBECONFIG", self.root().join("management.kubeconfig")).stdin(Stdio::null());
+        let output = helix.args(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
     /// `kubectl get … --output=json`, or what it says against it.
     pub(crate) fn try_get(&self, cluster: Cluster, arguments: &[&str]) -> Result<Value, String> {
         let mut all = vec!["get", "--output=json"];

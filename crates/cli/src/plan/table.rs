@@ -15,7 +15,7 @@ pub(super) fn render(document: &Document) -> String {
     if document.has_changes() {
         steps(&mut text, document);
     } else {
-        text.push_str("No changes.\n");
+        let _ = writeln!(text, "{}", unchanged(document));
         waits(&mut text, &document.waits_for);
     }
     text.push('\n');
@@ -39,6 +39,15 @@ pub(super) fn render(document: &Document) -> String {
         let _ = writeln!(text, "  - {note}");
     }
     text
+}
+
+/// What is to be said where nothing is to be done: that all is well, or what keeps it from being changed.
+fn unchanged(document: &Document) -> String {
+    let stuck = document.phases.iter().find(|phase| phase.state == "Blocked" || phase.state == "Unknown");
+    match stuck {
+        Some(phase) => format!("No changes, but it is not as specified either: {} is {}.", phase.name, phase.state),
+        None => "No changes.".to_owned(),
+    }
 }
 
 fn origin(from: &str) -> &'static str {

@@ -49,8 +49,9 @@ impl Export {
         })
     }
 
-    pub(super) fn platform(&self) -> &str {
-        &self.platform
+    /// `namespace/name` of the platform that it was exported from.
+    pub(super) fn platform(&self) -> String {
+        format!("{}/{}", self.namespace, self.platform)
     }
 
     pub(super) fn uid(&self) -> &str {

@@ -61,8 +61,8 @@ async fn what_was_exported_comes_back_into_an_empty_store() {
         let export = envelope::open(Path::new("x"), &sealed, &envelope::identities(&identity).unwrap()).unwrap();
         let told = put_back(&empty, &platform("u1"), &export, Path::new("x")).await.unwrap();
         assert_eq!(told, "helix-system/prod: secret bundle restored, bootstrap record restored\n");
-        assert_eq!(empty.bundle(&platform("u1")).await.unwrap().as_ref(), Some(&bundle));
-        assert_eq!(empty.facts(&platform("u1")).await.unwrap().bootstrap, Some(record(42)));
+        assert_eq!(empty.read(&platform("u1")).await.unwrap().1.as_ref(), Some(&bundle));
+        assert_eq!(empty.read(&platform("u1")).await.unwrap().0.bootstrap, Some(record(42)));
 
         let again = put_back(&empty, &platform("u1"), &export, Path::new("x")).await.unwrap();
         assert!(again.contains("secret bundle was there already, and is the same"), "{again}");
@@ -77,13 +77,24 @@ async fn nothing_is_ever_overwritten() {
     other.create_bundle(&platform("u1"), &stored).await.unwrap();
     let error = put_back(&other, &platform("u1"), &export, Path::new("x")).await.unwrap_err();
     assert!(matches!(error, CliError::Differs { what: "secret bundle", .. }), "{error}");
-    assert_eq!(other.bundle(&platform("u1")).await.unwrap(), Some(stored));
+    assert_eq!(other.read(&platform("u1")).await.unwrap().1, Some(stored));
 
     let recorded = store();
     recorded.record_bootstrap(&platform("u1"), &record(7)).await.unwrap();
     let error = put_back(&recorded, &platform("u1"), &export, Path::new("x")).await.unwrap_err();
     assert!(matches!(error, CliError::Differs { what: "bootstrap record", .. }), "{error}");
-    assert_eq!(recorded.facts(&platform("u1")).await.unwrap().bootstrap, Some(record(7)));
+    let (facts, _) = recorded.read(&platform("u1")).await.unwrap();
+    assert_eq!(facts.bootstrap, Some(record(7)));
+    assert_eq!(facts.bundle, None, "nothing is brought back by halves");
+}
+
+#[tokio::test]
+async fn an_export_from_before_the_bootstrap_says_what_it_lacks() {
+    let young = store();
+    young.create_bundle(&platform("u1"), &bundle().await).await.unwrap();
+    let export = take(&young, &platform("u1"), now()).await.unwrap();
+    let told = put_back(&store(), &platform("u1"), &export, Path::new("x")).await.unwrap();
+    assert!(told.contains("secret bundle restored\n") && told.contains("holds no record of it"), "{told}");
 }
 
 #[tokio::test]
@@ -107,12 +118,19 @@ async fn a_stranger_reads_nothing_and_is_told_why() {
 async fn an_export_belongs_to_its_platform() {
     let (full, _) = full_store().await;
     let export = take(&full, &platform("u1"), now()).await.unwrap();
-    let other = PlatformIdentity { name: "staging".into(), ..platform("u1") };
-    let error = put_back(&store(), &other, &export, Path::new("x")).await.unwrap_err();
-    assert!(matches!(error, CliError::OtherPlatform { .. }), "{error}");
+    let by_name = PlatformIdentity { name: "staging".into(), ..platform("u1") };
+    let by_namespace = PlatformIdentity { namespace: "team-a".into(), ..platform("u1") };
+    for other in [by_name, by_namespace] {
+        let empty = store();
+        let error = put_back(&empty, &other, &export, Path::new("x")).await.unwrap_err();
+        let said = format!("x was exported from HelixPlatform helix-system/prod, not from {}", other.display_name());
+        assert!(error.to_string().contains(&said), "{error}");
+        assert_eq!(empty.read(&other).await.unwrap().1, None);
+    }
 
     let told = put_back(&store(), &platform("u2"), &export, Path::new("x")).await.unwrap();
     assert!(told.contains("made anew since the export"), "{told}");
+    assert!(told.contains("label helix.dev/platform-uid of all of it from u1 to u2"), "{told}");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ fn yaml_errors_show_the_place() {
     refused(&wrong_type, &["replicas: three"]);
     refused(&minimal(&[("spec:\n", "spec:\n  paused: true\n  paused: false\n")]), &["paused"]);
     refused(&minimal(&[("      tokenSecretRef: {name: hcloud}\n", "")]), &["tokenSecretRef"]);
-    refused("spec: [", &["is not a HelixPlatform"]);
+    refused("spec: [", &["standard input is not a HelixPlatform"]);
 }
 
 #[test]

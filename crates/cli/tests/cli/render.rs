@@ -61,6 +61,49 @@ fn every_machine_and_every_resource_has_its_file() {
     }
 }
 
+/// A resource at Hetzner, and the order of its fields.
+fn resource(out: &Path, name: &str) -> (Value, Vec<String>) {
+    let text = fs::read_to_string(out.join(format!("resources/{name}.yaml"))).expect("a resource");
+    let fields = text.lines().filter_map(|line| line.split_once(':')).map(|(field, _)| field.to_owned());
+    let fields = fields.filter(|field| !field.starts_with([' ', '-'])).collect();
+    (serde_saphyr::from_str(&text).expect("YAML"), fields)
+}
+
+#[test]
+fn resources_name_each_other_in_one_shape_and_order() {
+    let (out, again) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    render(out.path(), &[]);
+    render(again.path(), &[]);
+    let resources = names(&out.path().join("resources"));
+    assert_eq!(resources, names(&again.path().join("resources")));
+    for file in &resources {
+        let read = |out: &TempDir| fs::read_to_string(out.path().join("resources").join(file)).unwrap();
+        assert_eq!(read(&out), read(&again), "{file} is another one each time");
+        let (value, fields) = resource(out.path(), file.trim_end_matches(".yaml"));
+        assert_eq!(fields[..3], ["kind", "name", "labels"], "{file}");
+        assert_eq!(value["labels"]["helix.dev/platform"], "sandbox", "{file}");
+        assert!(!read(&out).lines().any(|line| line.split(':').next().unwrap().contains('_')), "{file}");
+    }
+
+    let (server, fields) = resource(out.path(), "server-sandbox-cp-0");
+    assert_eq!(
+        fields[3..],
+        ["serverType", "location", "image", "network", "firewall", "sshKey", "placementGroup"],
+        "{server}"
+    );
+    let names = ["kind", "name", "network", "firewall", "sshKey"].map(|field| server[field].as_str().unwrap());
+    assert_eq!(names, ["Server", "sandbox-cp-0", "sandbox", "sandbox", "sandbox"]);
+    assert!(resources.contains(&format!("placement-group-{}.yaml", server["placementGroup"].as_str().unwrap())));
+    assert_eq!(server["image"]["labels"]["helix.dev/talos-version"], "v1.13.9");
+
+    let (balancer, _) = resource(out.path(), "load-balancer-sandbox-api");
+    assert_eq!(balancer["targets"], serde_json::json!(["sandbox-cp-0", "sandbox-cp-1", "sandbox-cp-2"]));
+    assert_eq!((&balancer["network"], &balancer["service"]["listenPort"]), (&"sandbox".into(), &6443.into()));
+    assert_eq!(balancer["service"]["healthCheck"]["path"], "/version");
+    let (firewall, _) = resource(out.path(), "firewall-sandbox");
+    assert!(firewall["inbound"].as_array().unwrap().iter().all(|rule| rule["sources"].is_array()), "{firewall}");
+}
+
 #[test]
 fn secrets_are_redacted() {
     let out = TempDir::new().unwrap();

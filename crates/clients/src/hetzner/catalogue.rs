@@ -46,9 +46,14 @@ struct PriceWire {
 #[derive(Debug, Deserialize)]
 struct SaleWire {
     name: String,
-    #[serde(default)]
+    /// Absent where Hetzner does not say: it can be ordered then, and ordering tells.
+    #[serde(default = "orderable")]
     available: bool,
     deprecation: Option<DeprecationWire>,
+}
+
+fn orderable() -> bool {
+    true
 }
 
 #[derive(Debug, Deserialize)]
@@ -195,6 +200,13 @@ mod tests {
         assert_eq!((fsn1.available, fsn1.monthly), (true, EurMonthly::from_cents(599)));
         assert_eq!(fsn1.unavailable_after, Some("2026-12-01T00:00:00Z".parse().unwrap()));
         assert!(!found.offers["hel1"].available);
+    }
+
+    #[test]
+    fn a_location_that_says_nothing_of_availability_is_open() {
+        let text = TYPE.replace(r#""available": true, "#, "");
+        let (_, found) = server_type(serde_json::from_str(&text).unwrap()).unwrap();
+        assert!(found.offers["fsn1"].available && !found.offers["hel1"].available);
     }
 
     #[test]

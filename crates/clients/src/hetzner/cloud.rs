@@ -1,6 +1,4 @@
-//! The engine's [`Cloud`], method by method: which requests make up a call, and whose network an address is in.
-
-use std::collections::BTreeMap;
+//! The engine's [`Cloud`], method by method: which requests make up a call.
 
 use async_trait::async_trait;
 use helix_crds::labels;
@@ -38,25 +36,6 @@ pub(super) fn of_helix(request: Request) -> Request {
     labelled(request, labels::PLATFORM_UID)
 }
 
-/// Which platform each network belongs to.
-struct NetworkOwners(BTreeMap<u64, Option<String>>);
-
-impl NetworkOwners {
-    fn of(networks: &[Network]) -> Self {
-        Self(networks.iter().map(|network| (network.id, uid(&network.labels))).collect())
-    }
-
-    /// Whether `network` belongs to the platform that `labels` name.
-    fn match_labels(&self, labels: &Tags) -> impl Fn(u64) -> bool + use<'_> {
-        let owner = uid(labels);
-        move |network| owner.is_some() && self.0.get(&network) == Some(&owner)
-    }
-}
-
-fn uid(labels: &Tags) -> Option<String> {
-    labels.get(labels::PLATFORM_UID).cloned()
-}
-
 /// A mutation that found its effect in place is as good as one that made it.
 fn already_so_is_success(outcome: Result<Accepted<()>, CloudError>) -> Result<Accepted<()>, CloudError> {
     match outcome {
@@ -66,11 +45,6 @@ fn already_so_is_success(outcome: Result<Accepted<()>, CloudError>) -> Result<Ac
 }
 
 impl HetznerProject {
-    async fn networks(&self, lane: Lane) -> Result<Vec<Network>, CloudError> {
-        let networks: Vec<NetworkWire> = self.transport.list(lane, &of_helix(networks::list())).await?;
-        Ok(networks.into_iter().map(Network::from).collect())
-    }
-
     async fn create<W: DeserializeOwned, T>(
         &self,
         lane: Lane,
@@ -135,38 +109,20 @@ impl Cloud for HetznerProject {
             transport.list::<ServerWire>(lane, &server),
             transport.list::<ImageWire>(lane, &image),
         )?;
-        let networks: Vec<Network> = networks.into_iter().map(Network::from).collect();
-        let owners = NetworkOwners::of(&networks);
-        let balancer = |wire: LoadBalancerWire| {
-            let ours = owners.match_labels(&wire.labels);
-            wire.into_facts(ours)
-        };
-        let server = |wire: ServerWire| {
-            let ours = owners.match_labels(&wire.labels);
-            wire.into_facts(ours)
-        };
         Ok(ProjectFacts {
             firewalls: firewalls.into_iter().map(Firewall::from).collect(),
             ssh_keys: ssh_keys.into_iter().map(SshKey::from).collect(),
             placement_groups: groups.into_iter().map(PlacementGroup::from).collect(),
-            load_balancers: balancers.into_iter().map(balancer).collect(),
-            servers: servers.into_iter().map(server).collect(),
+            load_balancers: balancers.into_iter().map(LoadBalancerWire::into_facts).collect(),
+            servers: servers.into_iter().map(ServerWire::into_facts).collect(),
             images: images.into_iter().map(Into::into).collect(),
-            networks,
+            networks: networks.into_iter().map(Network::from).collect(),
         })
     }
 
     async fn servers(&self, lane: Lane) -> Result<Vec<Server>, CloudError> {
         let servers: Vec<ServerWire> = self.transport.list(lane, &of_helix(servers::list())).await?;
-        // With one network there is nothing to tell apart, and no reason to pay for another request.
-        let several = servers.iter().any(|server| server.private_net.len() > 1);
-        let networks = if several { self.networks(lane).await? } else { Vec::new() };
-        let owners = NetworkOwners::of(&networks);
-        let facts = |wire: ServerWire| {
-            let ours = owners.match_labels(&wire.labels);
-            wire.into_facts(|network| !several || ours(network))
-        };
-        Ok(servers.into_iter().map(facts).collect())
+        Ok(servers.into_iter().map(ServerWire::into_facts).collect())
     }
 
     async fn catalogue(&self, lane: Lane) -> Result<Catalogue, CloudError> {
@@ -238,8 +194,7 @@ impl Cloud for HetznerProject {
         lane: Lane,
         new: &NewLoadBalancer,
     ) -> Result<Accepted<LoadBalancer>, CloudError> {
-        let ours = |network| network == new.network;
-        self.create(lane, &load_balancers::create(new), |wire: LoadBalancerWire| wire.into_facts(ours)).await
+        self.create(lane, &load_balancers::create(new), LoadBalancerWire::into_facts).await
     }
 
     async fn set_load_balancer_service(
@@ -282,8 +237,7 @@ impl Cloud for HetznerProject {
     }
 
     async fn create_server(&self, lane: Lane, new: &NewServer) -> Result<Accepted<Server>, CloudError> {
-        let ours = |network| network == new.network;
-        self.create(lane, &servers::create(new), |wire: ServerWire| wire.into_facts(ours)).await
+        self.create(lane, &servers::create(new), ServerWire::into_facts).await
     }
 
     async fn attach_server(&self, lane: Lane, server: u64, network: u64) -> Result<Accepted<()>, CloudError> {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{FirewallRule, LoadBalancerService, Tags};
+use helix_plan::observed::{FirewallRule, LoadBalancerService, PrivateNet, Tags};
 use helix_plan::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, ResourceKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -256,12 +256,13 @@ fn every_sample_list_can_be_read() {
         let owner: Labelled = page(&samples, &path);
         assert_eq!(owner.labels["environment"], "prod", "{path}");
     }
-    let server = page::<ServerWire>(&samples, "/servers").into_facts(|network| network == 4711);
-    assert_eq!(server.private_ipv4, Some([10, 0, 0, 2].into()));
+    let server = page::<ServerWire>(&samples, "/servers").into_facts();
+    assert_eq!(server.private, [PrivateNet { network: 4711, ip: Some([10, 0, 0, 2].into()) }]);
     assert_eq!((server.placement_group, server.firewalls), (Some(42), vec![42]));
     assert!(server.created.is_some());
-    let balancer = page::<LoadBalancerWire>(&samples, "/load_balancers").into_facts(|network| network == 4711);
-    assert_eq!(balancer.private_ipv4, Some([10, 0, 0, 2].into()));
+    let balancer = page::<LoadBalancerWire>(&samples, "/load_balancers").into_facts();
+    assert_eq!(balancer.private, [PrivateNet { network: 4711, ip: Some([10, 0, 0, 2].into()) }]);
+    assert!(balancer.created.is_some());
     assert_eq!((balancer.services.len(), balancer.targets.len()), (1, 1));
 }
 
@@ -301,9 +302,9 @@ fn what_tomorrow_adds_breaks_nothing() {
     servers["servers"][0]["private_net"] = serde_json::json!([{}]);
     servers["servers"][0]["something_new"] = serde_json::json!({"deep": [1]});
     let mut page: Page<ServerWire> = serde_json::from_value(servers).unwrap();
-    let server = page.items.remove(0).into_facts(|_| true);
+    let server = page.items.remove(0).into_facts();
     assert_eq!(server.status, helix_plan::observed::ServerStatus::Other("hibernating".into()));
-    assert_eq!((server.public_ipv4, server.private_ipv4, server.created), (None, None, None));
+    assert_eq!((server.public_ipv4, server.private, server.created), (None, Vec::new(), None));
 
     let mut balancers = samples["GET /load_balancers 200"].clone();
     balancers["load_balancers"][0]["public_net"]["ipv4"]["ip"] = Value::Null;
@@ -312,7 +313,7 @@ fn what_tomorrow_adds_breaks_nothing() {
         {"type": "server", "server": {"id": 1}, "health_status": [{"listen_port": 6443, "status": "pondering"}]},
     ]);
     let mut page: Page<LoadBalancerWire> = serde_json::from_value(balancers).unwrap();
-    let balancer = page.items.remove(0).into_facts(|_| true);
+    let balancer = page.items.remove(0).into_facts();
     assert_eq!(balancer.targets.len(), 1);
     assert_eq!(balancer.targets[0].health, helix_plan::observed::TargetHealth::Unknown);
 }

@@ -4,12 +4,13 @@ use std::net::Ipv4Addr;
 
 use helix_plan::observed::{LoadBalancer, LoadBalancerService, LoadBalancerTarget, Tags, TargetHealth};
 use helix_plan::step::NewLoadBalancer;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::paging::Item;
 use super::request::{Request, Subject};
-use super::wire::{Named, PrivateNet, Reference};
+use super::wire::{Named, PrivateNetWire, Reference, places};
 
 pub(super) const KIND: &str = "load balancer";
 
@@ -21,16 +22,17 @@ pub(super) struct LoadBalancerWire {
     id: u64,
     name: String,
     #[serde(default)]
-    pub(super) labels: Tags,
+    labels: Tags,
     load_balancer_type: Named,
     location: Named,
     public_net: PublicNet,
     #[serde(default)]
-    private_net: Vec<PrivateNet>,
+    private_net: Vec<PrivateNetWire>,
     #[serde(default)]
     services: Vec<ServiceWire>,
     #[serde(default)]
     targets: Vec<TargetWire>,
+    created: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,12 +89,10 @@ impl Item for LoadBalancerWire {
 }
 
 impl LoadBalancerWire {
-    /// The load balancer as the plan knows it. `is_ours` tells the platform's network from others.
-    pub(super) fn into_facts(self, is_ours: impl Fn(u64) -> bool) -> LoadBalancer {
-        let ours = self.private_net.iter().find(|net| net.network.is_some_and(&is_ours));
+    /// The load balancer as the plan knows it.
+    pub(super) fn into_facts(self) -> LoadBalancer {
         LoadBalancer {
-            attached: !self.private_net.is_empty(),
-            private_ipv4: ours.and_then(|net| net.ip),
+            private: places(&self.private_net),
             id: self.id,
             name: self.name,
             labels: self.labels,
@@ -102,6 +102,7 @@ impl LoadBalancerWire {
             public_ipv4: self.public_net.ipv4.and_then(|address| address.ip),
             services: self.services.into_iter().map(LoadBalancerService::from).collect(),
             targets: self.targets.iter().filter_map(TargetWire::facts).collect(),
+            created: self.created.and_then(|text| text.parse::<Timestamp>().ok()),
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::paging::Item;
 use super::request::{Request, Subject};
-use super::wire::{Named, PrivateNet, Reference};
+use super::wire::{Named, PrivateNetWire, Reference, places};
 
 pub(super) const KIND: &str = "server";
 
@@ -19,7 +19,7 @@ pub(super) struct ServerWire {
     id: u64,
     name: String,
     #[serde(default)]
-    pub(super) labels: Tags,
+    labels: Tags,
     status: String,
     #[serde(default)]
     locked: bool,
@@ -27,7 +27,7 @@ pub(super) struct ServerWire {
     location: Named,
     public_net: PublicNet,
     #[serde(default)]
-    pub(super) private_net: Vec<PrivateNet>,
+    private_net: Vec<PrivateNetWire>,
     placement_group: Option<Reference>,
     created: Option<String>,
 }
@@ -57,12 +57,10 @@ impl Item for ServerWire {
 }
 
 impl ServerWire {
-    /// The server as the plan knows it. `is_ours` tells the platform's network from others that a user attached.
-    pub(super) fn into_facts(self, is_ours: impl Fn(u64) -> bool) -> Server {
-        let ours = self.private_net.iter().find(|net| net.network.is_some_and(&is_ours));
+    /// The server as the plan knows it.
+    pub(super) fn into_facts(self) -> Server {
         Server {
-            networks: self.private_net.iter().filter_map(|net| net.network).collect(),
-            private_ipv4: ours.and_then(|net| net.ip),
+            private: places(&self.private_net),
             status: status(self.status),
             public_ipv4: self.public_net.ipv4.map(|address| address.ip),
             firewalls: self.public_net.firewalls.into_iter().map(|guard| guard.id).collect(),

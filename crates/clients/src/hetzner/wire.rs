@@ -3,6 +3,7 @@
 //! Only what Helix reads is named; everything else in an answer is passed over. Words that Hetzner may add to (states,
 //! types, protocols) are read as text and judged where they are turned into facts, so that a new one breaks nothing.
 
+use helix_plan::observed::PrivateNet;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
@@ -104,9 +105,14 @@ pub(super) struct Reference {
 
 /// An attachment to a private network; while it is being made it may lack its parts.
 #[derive(Debug, Deserialize)]
-pub(super) struct PrivateNet {
-    pub(super) network: Option<u64>,
-    pub(super) ip: Option<std::net::Ipv4Addr>,
+pub(super) struct PrivateNetWire {
+    network: Option<u64>,
+    ip: Option<std::net::Ipv4Addr>,
+}
+
+/// The places in private networks that an answer names.
+pub(super) fn places(nets: &[PrivateNetWire]) -> Vec<PrivateNet> {
+    nets.iter().filter_map(|net| Some(PrivateNet { network: net.network?, ip: net.ip })).collect()
 }
 
 #[derive(Debug, Deserialize)]

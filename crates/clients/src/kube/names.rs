@@ -30,6 +30,11 @@ pub(super) fn client_config(platform: &PlatformIdentity, kind: ClientConfigKind)
     format!("{}-{what}", platform.name)
 }
 
+/// The receipt's ConfigMap.
+pub(super) fn receipt(platform: &PlatformIdentity) -> String {
+    format!("{}-receipt", platform.name)
+}
+
 /// Labels of everything in the store.
 pub(super) fn owner_labels(platform: &PlatformIdentity) -> Tags {
     Tags::from([

@@ -1,4 +1,4 @@
-//! The store on Secrets of the management cluster, in the platform's namespace.
+//! The store on Secrets of the management cluster, in the platform's namespace; the receipt alone is a ConfigMap.
 //!
 //! Each Secret carries the platform's UID as a label; one of the right name without it is somebody else's, and is
 //! neither read, changed nor deleted. What lies there encrypted at rest is the management cluster's concern.
@@ -7,16 +7,16 @@ use std::fmt;
 
 use async_trait::async_trait;
 use helix_crds::labels::FIELD_MANAGER;
-use helix_engine::seams::{ClientConfigKind, Store, StoreError, StoredClientConfig};
+use helix_engine::seams::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, BundleFacts, StoreFacts};
 use helix_plan::secrets::SecretBundle;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 
 use super::failure::{Failure, absent_is_none, bounded};
-use super::{names, record};
+use super::{names, receipt, record};
 
 /// The store in the cluster that `client` talks to.
 ///
@@ -34,7 +34,7 @@ impl fmt::Debug for SecretStore {
 }
 
 impl SecretStore {
-    /// A store in the cluster of `client`, who may get, create, patch and delete Secrets.
+    /// A store in the cluster of `client`, who may get, create, patch and delete Secrets, and all but delete ConfigMaps.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
@@ -76,7 +76,7 @@ impl SecretStore {
 
 #[async_trait]
 impl Store for SecretStore {
-    async fn facts(&self, platform: &PlatformIdentity) -> Result<StoreFacts, StoreError> {
+    async fn read(&self, platform: &PlatformIdentity) -> Result<(StoreFacts, Option<SecretBundle>), StoreError> {
         let [kubeconfig, talosconfig] = [ClientConfigKind::Kubeconfig, ClientConfigKind::Talosconfig]
             .map(|kind| names::client_config(platform, kind));
         let (bundle, bootstrap) = (names::bundle(platform), names::bootstrap(platform));
@@ -87,17 +87,13 @@ impl Store for SecretStore {
             self.get(platform, &talosconfig),
         )?;
         let bundle = bundle.as_ref().map(record::read_bundle).transpose()?;
-        Ok(StoreFacts {
-            bundle: bundle.map(|bundle| BundleFacts { digest: bundle.digest() }),
+        let facts = StoreFacts {
+            bundle: bundle.as_ref().map(|bundle| BundleFacts { digest: bundle.digest() }),
             bootstrap: bootstrap.as_ref().map(record::read_bootstrap).transpose()?,
             kubeconfig: kubeconfig.as_ref().and_then(record::read_client_config),
             talosconfig: talosconfig.as_ref().and_then(record::read_client_config),
-        })
-    }
-
-    async fn bundle(&self, platform: &PlatformIdentity) -> Result<Option<SecretBundle>, StoreError> {
-        let stored = self.get(platform, &names::bundle(platform)).await?;
-        stored.as_ref().map(record::read_bundle).transpose()
+        };
+        Ok((facts, bundle))
     }
 
     async fn create_bundle(&self, platform: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError> {
@@ -127,6 +123,18 @@ impl Store for SecretStore {
         self.delete(platform, &names::client_config(platform, ClientConfigKind::Talosconfig)).await?;
         self.delete(platform, &names::bootstrap(platform)).await?;
         self.delete(platform, &names::bundle(platform)).await
+    }
+
+    async fn put_receipt(&self, platform: &PlatformIdentity, receipt: &Receipt) -> Result<(), StoreError> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &platform.namespace);
+        let name = names::receipt(platform);
+        let stored = absent_is_none(bounded(api.get(&name)).await).map_err(|f| store_error(f, &name))?;
+        if stored.is_some_and(|stored| !receipt::is_one(platform, &stored)) {
+            return Err(StoreError::Exists { what: format!("ConfigMap {name}") });
+        }
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let applied = bounded(api.patch(&name, &params, &Patch::Apply(&receipt::of(platform, receipt)))).await;
+        applied.map(|_| ()).map_err(|failure| store_error(failure, &name))
     }
 }
 

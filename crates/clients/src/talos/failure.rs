@@ -31,17 +31,24 @@ pub(super) enum Breakage {
 }
 
 impl Failure {
-    /// The seam's error for a call that was meant for the machine at `address`.
-    pub(super) fn into_error(self, address: Ipv4Addr, breakage: Option<&Breakage>) -> TalosError {
+    /// The seam's error for a call over the line to `address`, which was meant for `node` where that forwards. It is about
+    /// the one where the call ended.
+    pub(super) fn into_error(
+        self,
+        address: Ipv4Addr,
+        node: Option<Ipv4Addr>,
+        breakage: Option<&Breakage>,
+    ) -> TalosError {
         match self {
             Self::TimedOut(bound) => match breakage {
                 Some(breakage) => broken(address, breakage),
-                None => unreachable_in(address, bound),
+                None => unreachable_in(node.unwrap_or(address), bound),
             },
             // A status that the machine sent has no source; one that the connection made has its error as source.
             Self::Status(status) => match (std::error::Error::source(&status), breakage) {
                 (Some(_), Some(breakage)) => broken(address, breakage),
-                _ => answered(address, &status),
+                (Some(_), None) => answered(address, None, &status),
+                (None, _) => answered(address, node, &status),
             },
         }
     }
@@ -83,10 +90,13 @@ fn refuses_our_certificate(alert: AlertDescription) -> bool {
     .contains(&alert)
 }
 
-fn answered(address: Ipv4Addr, status: &Status) -> TalosError {
-    let why = status.message().to_owned();
+fn answered(line: Ipv4Addr, node: Option<Ipv4Addr>, status: &Status) -> TalosError {
+    let (address, why) = (node.unwrap_or(line), status.message().to_owned());
     match status.code() {
-        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => TalosError::Unreachable { address, why },
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => match node {
+            Some(address) => TalosError::NodeUnreachable { address, through: line, why },
+            None => TalosError::Unreachable { address, why },
+        },
         Code::PermissionDenied | Code::Unauthenticated => TalosError::PermissionDenied { address, why },
         Code::FailedPrecondition => TalosError::NotReady { address, why },
         Code::InvalidArgument => TalosError::Invalid { address, why },

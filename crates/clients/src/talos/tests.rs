@@ -58,9 +58,9 @@ async fn a_machine_is_configured_once_and_then_wants_a_certificate() {
         ServiceState { id: "apid".into(), state: "Running".into(), healthy: Some(true) },
         ServiceState { id: "etcd".into(), state: "Preparing".into(), healthy: None },
     ];
-    let wanted =
-        TalosFacts::Configured { version: "v1.13.9".into(), stage: MachineStage::Booting, ready: true, services };
-    assert_eq!(facts, wanted);
+    let unmet = vec!["services".into()];
+    let stage = MachineStage::Booting;
+    assert_eq!(facts, TalosFacts::Configured { version: "v1.13.9".into(), stage, ready: false, unmet, services });
 }
 
 #[tokio::test]
@@ -138,7 +138,20 @@ async fn calls_are_forwarded_by_node_over_one_kept_connection() {
     // An error is about the machine that was meant, not the one that forwards.
     apid.change(|machine| machine.members.clear());
     let error = client.etcd_members(&forwarded).await.unwrap_err();
-    assert_eq!(error, TalosError::Unreachable { address: node, why: "etcdserver: no leader".into() });
+    let why = "etcdserver: no leader".into();
+    assert_eq!(error, TalosError::NodeUnreachable { address: node, through: HERE, why });
+}
+
+#[tokio::test]
+async fn a_control_plane_that_is_away_is_told_from_a_machine_behind_it() {
+    let bundle = bundle().await;
+    let mut apid = Apid::configured(&bundle).await;
+    let client = TalosClient::on_port(apid.port());
+    let forwarded = TalosRoute { node: Some(Ipv4Addr::new(10, 0, 1, 9)), ..route(&bundle, TalosRole::Admin) };
+    client.status(&forwarded).await.unwrap();
+    apid.stop().await;
+    let error = client.status(&forwarded).await.unwrap_err();
+    assert!(matches!(error, TalosError::Unreachable { address: HERE, .. }), "{error:?}");
 }
 
 #[tokio::test]

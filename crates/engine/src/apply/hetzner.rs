@@ -1,8 +1,8 @@
 //! Steps at Hetzner: one request each. Creation is idempotent by the unique name.
 
 use helix_plan::observed::{
-    CloudFacts, Firewall, LoadBalancer, LoadBalancerTarget, Network, PlacementGroup, Server, ServerStatus, SetbackKind,
-    SshKey, TargetHealth,
+    CloudFacts, Firewall, LoadBalancer, LoadBalancerTarget, Network, PlacementGroup, PrivateNet, Server, ServerStatus,
+    SetbackKind, SshKey, TargetHealth,
 };
 use helix_plan::step::{NewServer, ResourceKind, Step};
 
@@ -37,12 +37,17 @@ impl Applier<'_> {
             }
             Step::CreateServer(new) => self.create_server(new, step).await,
             Step::DeleteResource { kind, id, .. } => {
-                cloud.delete(lane, *kind, *id).await?;
-                self.seams.project.amend(|facts| mark_deleted(facts, *kind, *id)).await;
+                let accepted = cloud.delete(lane, *kind, *id).await?;
+                self.accepted(step, accepted.actions, |facts| mark_deleted(facts, *kind, *id)).await;
                 Ok(())
             }
             _ => self.change(step).await,
         }
+    }
+
+    async fn accepted(&self, step: &Step, actions: Vec<u64>, change: impl FnOnce(&mut CloudFacts) + Send) {
+        let now = self.seams.clock.now();
+        self.seams.project.accepted(self.platform, step, actions, now, change).await;
     }
 
     async fn create_server(&self, new: &NewServer, step: &Step) -> Result<(), Met> {
@@ -63,40 +68,30 @@ impl Applier<'_> {
     async fn change(&self, step: &Step) -> Result<(), Met> {
         let cloud = self.seams.project.cloud();
         let lane = step.lane();
-        match step {
-            Step::AddSubnet { network, subnet, zone } => {
-                cloud.add_subnet(lane, *network, *subnet, zone).await?;
-            }
-            Step::SetFirewallRules { firewall, rules, .. } => {
-                cloud.set_firewall_rules(lane, *firewall, rules).await?;
-            }
+        let accepted = match step {
+            Step::AddSubnet { network, subnet, zone } => cloud.add_subnet(lane, *network, *subnet, zone).await?,
+            Step::SetFirewallRules { firewall, rules, .. } => cloud.set_firewall_rules(lane, *firewall, rules).await?,
             Step::SetLoadBalancerService { load_balancer, service, missing, .. } => {
-                cloud.set_load_balancer_service(lane, *load_balancer, service, *missing).await?;
+                cloud.set_load_balancer_service(lane, *load_balancer, service, *missing).await?
             }
             Step::SetLoadBalancerPublic { load_balancer, public, .. } => {
-                cloud.set_load_balancer_public(lane, *load_balancer, *public).await?;
+                cloud.set_load_balancer_public(lane, *load_balancer, *public).await?
             }
             Step::AttachLoadBalancer { load_balancer, network, .. } => {
-                cloud.attach_load_balancer(lane, *load_balancer, *network).await?;
+                cloud.attach_load_balancer(lane, *load_balancer, *network).await?
             }
             Step::AddLoadBalancerTarget { load_balancer, server, .. } => {
-                cloud.add_target(lane, *load_balancer, *server).await?;
+                cloud.add_target(lane, *load_balancer, *server).await?
             }
             Step::RemoveLoadBalancerTarget { load_balancer, server, .. } => {
-                cloud.remove_target(lane, *load_balancer, *server).await?;
+                cloud.remove_target(lane, *load_balancer, *server).await?
             }
-            Step::AttachServer { server, network, .. } => {
-                cloud.attach_server(lane, *server, *network).await?;
-            }
-            Step::ApplyFirewall { firewall, server, .. } => {
-                cloud.apply_firewall(lane, *firewall, *server).await?;
-            }
-            Step::PowerOnServer { server, .. } => {
-                cloud.power_on(lane, *server).await?;
-            }
+            Step::AttachServer { server, network, .. } => cloud.attach_server(lane, *server, *network).await?,
+            Step::ApplyFirewall { firewall, server, .. } => cloud.apply_firewall(lane, *firewall, *server).await?,
+            Step::PowerOnServer { server, .. } => cloud.power_on(lane, *server).await?,
             _ => return Ok(()),
-        }
-        self.seams.project.amend(|facts| mark_changed(facts, step)).await;
+        };
+        self.accepted(step, accepted.actions, |facts| mark_changed(facts, step)).await;
         Ok(())
     }
 
@@ -111,14 +106,13 @@ impl Applier<'_> {
     ) -> Result<(), Met> {
         match made {
             Ok(accepted) => {
-                self.seams
-                    .project
-                    .amend(|facts| {
-                        // Another platform's reading may have brought it in already.
-                        list(facts).retain(|known| known.id() != accepted.value.id());
-                        list(facts).push(accepted.value);
-                    })
-                    .await;
+                let Accepted { value, actions } = accepted;
+                self.accepted(step, actions, |facts| {
+                    // Another platform's reading may have brought it in already.
+                    list(facts).retain(|known| known.id() != value.id());
+                    list(facts).push(value);
+                })
+                .await;
                 Ok(())
             }
             Err(CloudError::Taken { .. }) => {
@@ -126,8 +120,12 @@ impl Applier<'_> {
                 self.seams.project.distrust().await;
                 match owner {
                     Some(owner) if self.platform.owns(&owner.labels) => Ok(()),
-                    Some(_) => {
-                        let kind = SetbackKind::ForeignResource { kind: kind.words(), name: name.to_owned() };
+                    Some(owner) => {
+                        let (kind, name) = (kind.words(), name.to_owned());
+                        let kind = match self.platform.is_namesake(&owner.labels) {
+                            true => SetbackKind::Namesake { kind, name },
+                            false => SetbackKind::ForeignResource { kind, name },
+                        };
                         Err(Met { kind, until: None, distrust: true, expected: false })
                     }
                     // The name is about to be released, or was just taken: the next lists tell.
@@ -195,8 +193,8 @@ fn mark_changed(facts: &mut CloudFacts, step: &Step) {
         Step::SetLoadBalancerPublic { load_balancer, public, .. } => {
             balancers(*load_balancer, &|balancer| balancer.public = *public);
         }
-        Step::AttachLoadBalancer { load_balancer, .. } => {
-            balancers(*load_balancer, &|balancer| balancer.attached = true);
+        Step::AttachLoadBalancer { load_balancer, network, .. } => {
+            balancers(*load_balancer, &|balancer| balancer.private = vec![PrivateNet { network: *network, ip: None }]);
         }
         Step::AddLoadBalancerTarget { load_balancer, server, .. } => balancers(*load_balancer, &|balancer| {
             balancer.targets.push(LoadBalancerTarget { server: *server, health: TargetHealth::Unknown });
@@ -205,7 +203,8 @@ fn mark_changed(facts: &mut CloudFacts, step: &Step) {
             balancers(*load_balancer, &|balancer| balancer.targets.retain(|target| target.server != *server));
         }
         Step::AttachServer { server, network, .. } => {
-            facts.servers.iter_mut().filter(|s| s.id == *server).for_each(|s| s.networks.push(*network));
+            let place = PrivateNet { network: *network, ip: None };
+            facts.servers.iter_mut().filter(|s| s.id == *server).for_each(|s| s.private.push(place));
         }
         Step::ApplyFirewall { server, firewall, .. } => {
             facts.servers.iter_mut().filter(|s| s.id == *server).for_each(|s| s.firewalls.push(*firewall));

@@ -1,18 +1,19 @@
 //! How this turn reaches machines and cluster: the bundle, client certificates issued from it, and the addresses.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use helix_plan::endpoints::{ApiEndpoints, api_endpoints};
-use helix_plan::names::{MachineName, PlatformIdentity};
-use helix_plan::observed::{CloudFacts, StoreFacts};
+use helix_plan::names::MachineName;
+use helix_plan::observed::CloudFacts;
 use helix_plan::secrets::{ClientCertificate, SecretBundle};
 use helix_plan::validated::ValidatedPlatform;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::memory::{Credentials, Memory};
-use crate::seams::{KubernetesCredentials, Seams, StoreError, TalosCredentials, TalosRoute, WorkloadRoute};
+use crate::seams::{KubernetesCredentials, Seams, TalosCredentials, TalosRoute, WorkloadRoute};
 use crate::secrets::{ClientIdentity, SecretMaker, SecretMakerError, TalosRole};
 
 /// The user as which Helix calls the workload cluster, as audit logs show it.
@@ -38,6 +39,10 @@ pub(crate) struct Access {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) control_planes: Vec<ControlPlane>,
     pub(crate) endpoints: ApiEndpoints,
+    /// Addresses in the platform's network, by the server's id.
+    pub(crate) private_addresses: BTreeMap<u64, Ipv4Addr>,
+    /// The endpoint of the cluster's API that has answered in this turn.
+    pub(crate) answered: Option<String>,
 }
 
 impl Access {
@@ -52,8 +57,8 @@ impl Access {
         Some(TalosRoute { endpoint: address, node: None, credentials })
     }
 
-    /// The ways to the cluster's API: the front first, then each control plane. The flag says whether it is the front,
-    /// or, where there is none, as good as one.
+    /// The ways to the cluster's API: the one that has answered in this turn first, then the front, then each control
+    /// plane. The flag says whether it is the front, or, where there is none, as good as one.
     pub(crate) fn to_cluster(&self) -> Vec<(WorkloadRoute, bool)> {
         let Some(credentials) = &self.credentials else {
             return Vec::new();
@@ -61,25 +66,15 @@ impl Access {
         let no_front = self.endpoints.front.is_none();
         let front = self.endpoints.front.iter().map(|endpoint| (endpoint, true));
         let direct = self.endpoints.control_planes.iter().map(|endpoint| (endpoint, no_front));
-        front
+        let mut routes: Vec<_> = front
             .chain(direct)
             .map(|(endpoint, is_front)| {
                 let credentials = Arc::clone(&credentials.kubernetes);
                 (WorkloadRoute { endpoint: endpoint.clone(), credentials }, is_front)
             })
-            .collect()
-    }
-}
-
-/// The stored bundle, if the store says that there is one.
-pub(crate) async fn bundle(
-    seams: &Seams,
-    platform: &PlatformIdentity,
-    store: &StoreFacts,
-) -> Result<Option<SecretBundle>, StoreError> {
-    match store.bundle {
-        Some(_) => seams.store.bundle(platform).await,
-        None => Ok(None),
+            .collect();
+        routes.sort_by_key(|(route, _)| self.answered.as_ref() != Some(&route.endpoint));
+        routes
     }
 }
 
@@ -110,6 +105,12 @@ pub(crate) fn prepare(
         credentials: memory.credentials.clone(),
         control_planes,
         endpoints: api_endpoints(platform, cloud),
+        private_addresses: cloud
+            .servers
+            .iter()
+            .filter_map(|server| Some((server.id, cloud.private_ipv4(&server.private)?)))
+            .collect(),
+        answered: None,
     }
 }
 

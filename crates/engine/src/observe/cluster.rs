@@ -1,47 +1,88 @@
 //! Asking etcd and the Kubernetes API: whoever of the control planes can tell.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use futures::FutureExt as _;
 use helix_plan::names::MachineName;
-use helix_plan::observed::{EtcdFacts, Fact, KubernetesFacts, Missing, TalosFacts};
+use helix_plan::observed::{EtcdFacts, Fact, KubernetesFacts, Missing, NodeFacts, TalosFacts};
 use jiff::Timestamp;
 
-use super::Access;
-use crate::seams::Seams;
+use super::{Access, race};
+use crate::seams::{Clock, Talos, Workload, WorkloadError, WorkloadRoute};
+
+/// How long an API server may take to list its nodes, at the front as behind it.
+const LIST: Duration = Duration::from_secs(5);
 
 /// The membership of etcd, as the first control plane tells that runs it.
 pub(super) async fn etcd(
-    seams: &Seams,
+    (api, clock): (&dyn Talos, &dyn Clock),
     access: &Access,
     talos: &BTreeMap<MachineName, Fact<TalosFacts>>,
     now: Timestamp,
 ) -> Fact<EtcdFacts> {
-    let mut last = Missing::NotThereYet;
-    for control_plane in &access.control_planes {
-        let serves = talos.get(&control_plane.machine).and_then(Fact::value).is_some_and(|t| t.serves("etcd"));
-        let Some(route) = access.to_control_plane(control_plane.public).filter(|_| serves) else {
-            continue;
-        };
-        match seams.talos.etcd_members(&route).await {
-            Ok(members) => return Fact::known(EtcdFacts { members }, now),
-            Err(error) => last = Missing::Unreachable { who: "etcd".to_owned(), why: error.to_string() },
+    let serves = |machine: &MachineName| talos.get(machine).and_then(Fact::value).is_some_and(|t| t.serves("etcd"));
+    let serving = access.control_planes.iter().filter(|control_plane| serves(&control_plane.machine));
+    let questions = serving.filter_map(|control_plane| access.to_control_plane(control_plane.public)).map(|route| {
+        async move {
+            let members = api.etcd_members(&route).await;
+            members.map_err(|error| Missing::Unreachable { who: "etcd".to_owned(), why: error.to_string() })
         }
+        .boxed()
+    });
+    match race::first_good(clock, questions.collect::<Vec<_>>()).await {
+        Some(Ok(members)) => Fact::known(EtcdFacts { members }, now),
+        Some(Err(missing)) => Fact::Missing(missing),
+        None => Fact::Missing(Missing::NotThereYet),
     }
-    Fact::Missing(last)
 }
 
-/// The nodes of the cluster, through the front if it answers, else through a control plane.
-pub(super) async fn kubernetes(seams: &Seams, access: &Access, now: Timestamp) -> Fact<KubernetesFacts> {
-    let mut last = Missing::NotThereYet;
-    for (route, through_endpoint) in access.to_cluster() {
-        match seams.workload.nodes(&route).await {
-            Ok(nodes) => {
-                return Fact::known(KubernetesFacts { through_endpoint, nodes }, now);
-            }
-            Err(error) => {
-                last = Missing::Unreachable { who: "the Kubernetes API".to_owned(), why: error.to_string() };
-            }
+/// The nodes of the cluster, through the front if it answers, else through a control plane; and the endpoint that has
+/// answered.
+pub(super) async fn kubernetes(
+    (workload, clock): (&dyn Workload, &dyn Clock),
+    access: &Access,
+    now: Timestamp,
+) -> (Fact<KubernetesFacts>, Option<String>) {
+    let questions: Vec<_> = access
+        .to_cluster()
+        .into_iter()
+        .map(|(route, is_front)| list(workload, clock, route, is_front).boxed())
+        .collect();
+    let mut questions = questions.into_iter();
+    let answer = match access.endpoints.front.as_ref().and_then(|_| questions.next()) {
+        Some(front) => Some(race::preferring(clock, front, questions).await),
+        None => race::first_good(clock, questions).await,
+    };
+    match answer {
+        Some(Ok(Listed { endpoint, through_endpoint, nodes })) => {
+            (Fact::known(KubernetesFacts { through_endpoint, nodes }, now), Some(endpoint))
         }
+        Some(Err(error)) => {
+            let missing = Missing::Unreachable { who: "the Kubernetes API".to_owned(), why: error.to_string() };
+            (Fact::Missing(missing), None)
+        }
+        None => (Fact::Missing(Missing::NotThereYet), None),
     }
-    Fact::Missing(last)
+}
+
+/// The nodes, and who told them.
+struct Listed {
+    endpoint: String,
+    through_endpoint: bool,
+    nodes: Vec<NodeFacts>,
+}
+
+async fn list(
+    workload: &dyn Workload,
+    clock: &dyn Clock,
+    route: WorkloadRoute,
+    through_endpoint: bool,
+) -> Result<Listed, WorkloadError> {
+    let listed = race::within(clock, LIST, workload.nodes(&route)).await;
+    let endpoint = route.endpoint;
+    match listed {
+        Some(nodes) => Ok(Listed { endpoint, through_endpoint, nodes: nodes? }),
+        None => Err(WorkloadError::Unreachable { endpoint, why: format!("no answer within {} s", LIST.as_secs()) }),
+    }
 }

@@ -30,6 +30,7 @@ fn projection(told: &Told<'_>, machine: &MachineName, server: &Server) -> Machin
     let kubernetes = told.observed.kubernetes.value();
     let node = kubernetes.and_then(|cluster| cluster.nodes.iter().find(|node| node.name == name));
     let facts = talos.and_then(Fact::value);
+    let private = told.observed.cloud.value().and_then(|cloud| cloud.private_ipv4(&server.private));
     MachineProjection {
         spec: HelixMachineSpec {
             platform: told.validated.identity.name.clone(),
@@ -41,7 +42,7 @@ fn projection(told: &Told<'_>, machine: &MachineName, server: &Server) -> Machin
             server_type: Some(server.server_type.clone()),
             location: Some(server.location.clone()),
             addresses: Some(MachineAddresses {
-                private: server.private_ipv4.map(|address| address.to_string()),
+                private: private.map(|address| address.to_string()),
                 public_ipv4: server.public_ipv4.map(|address| address.to_string()),
                 public_ipv6: None,
             }),

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, CredentialFacts, StoreFacts};
 use helix_plan::secrets::{Secret, SecretBundle};
+use jiff::Timestamp;
 
 /// Which client configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +26,29 @@ pub struct StoredClientConfig {
     pub facts: CredentialFacts,
 }
 
+/// What became of everything that was a platform's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// When the teardown was over.
+    pub at: Timestamp,
+    /// What was deleted, as in `server prod-cp-0`, as far as it is listed.
+    pub deleted: Vec<String>,
+    /// How much was deleted, listed or not.
+    pub deleted_count: u32,
+    /// What was left where it is.
+    pub kept: Vec<String>,
+}
+
 /// The store: Secrets of the management cluster, or a directory of encrypted files.
 ///
 /// Bundle and bootstrap record are created, never updated: [`StoreError::Exists`] tells of a race that somebody else
 /// won, and what is stored then counts. Nothing in the store may be garbage-collected with the platform object: the
-/// bundle outlives every server that was made with it, and goes by [`Store::forget`] alone.
+/// bundle outlives every server that was made with it, and goes by [`Store::forget`] alone. The receipt holds no secret
+/// and stays.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// What is stored, without secrets.
-    async fn facts(&self, platform: &PlatformIdentity) -> Result<StoreFacts, StoreError>;
-    /// The bundle, if one is stored.
-    async fn bundle(&self, platform: &PlatformIdentity) -> Result<Option<SecretBundle>, StoreError>;
+    /// What is stored, and the bundle itself, if one is: both from one look, so that they agree.
+    async fn read(&self, platform: &PlatformIdentity) -> Result<(StoreFacts, Option<SecretBundle>), StoreError>;
     /// Stores the bundle, once.
     async fn create_bundle(&self, platform: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError>;
     /// Stores the bootstrap record, once.
@@ -46,15 +59,20 @@ pub trait Store: Send + Sync {
         platform: &PlatformIdentity,
         config: &StoredClientConfig,
     ) -> Result<(), StoreError>;
-    /// Deletes everything of the platform; what is gone is success.
+    /// Deletes everything of the platform but its receipt; what is gone is success.
     async fn forget(&self, platform: &PlatformIdentity) -> Result<(), StoreError>;
+    /// Stores the receipt of a teardown in place of an earlier one's; it outlives the platform.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] where the name is taken by something that is no receipt of a platform of this name.
+    async fn put_receipt(&self, platform: &PlatformIdentity, receipt: &Receipt) -> Result<(), StoreError>;
 }
 
 /// Why the store did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It is there already.
-    #[error("{what} exists already and is never overwritten")]
+    #[error("{what} exists already and is not overwritten")]
     Exists {
         /// Name of the object.
         what: String,
@@ -68,7 +86,9 @@ pub enum StoreError {
         why: String,
     },
     /// The store may not be used.
-    #[error("the store does not permit this: {why}. Grant the operator's role on Secrets in the platform's namespace")]
+    #[error(
+        "the store does not permit this: {why}. Grant the operator's role on Secrets and ConfigMaps in the platform's namespace"
+    )]
     Forbidden {
         /// Its words.
         why: String,

@@ -67,6 +67,16 @@ pub enum TalosError {
         /// What happened.
         why: String,
     },
+    /// A control plane, itself well, says that it cannot reach the machine; another would say the same.
+    #[error("Talos at {address} does not answer the control plane {through}: {why}")]
+    NodeUnreachable {
+        /// The machine that was meant.
+        address: Ipv4Addr,
+        /// The control plane that was asked for it.
+        through: Ipv4Addr,
+        /// The control plane's words.
+        why: String,
+    },
     /// It wants a client certificate: the machine has its configuration.
     #[error("Talos at {address} wants a client certificate: it is configured")]
     Unauthenticated {
@@ -123,6 +133,7 @@ impl TalosError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "TalosUnreachable",
+            Self::NodeUnreachable { .. } => "TalosNodeUnreachable",
             Self::Unauthenticated { .. } => "TalosUnauthenticated",
             Self::WrongAuthority { .. } => "TalosWrongAuthority",
             Self::PermissionDenied { .. } => "TalosPermissionDenied",

@@ -62,8 +62,8 @@ pub(super) fn public_address(cloud: &CloudFacts) -> Ipv4Addr {
 
 /// An address of the subnet that no server has. Hetzner keeps the first one for the gateway.
 pub(super) fn private_address(cloud: &CloudFacts, subnet: Ipv4Net) -> Option<Ipv4Addr> {
-    let servers = cloud.servers.iter().filter_map(|server| server.private_ipv4);
-    let taken: BTreeSet<Ipv4Addr> =
-        servers.chain(cloud.load_balancers.iter().filter_map(|balancer| balancer.private_ipv4)).collect();
+    let servers = cloud.servers.iter().flat_map(|server| &server.private);
+    let balancers = cloud.load_balancers.iter().flat_map(|balancer| &balancer.private);
+    let taken: BTreeSet<Ipv4Addr> = servers.chain(balancers).filter_map(|place| place.ip).collect();
     subnet.hosts().skip(1).find(|address| !taken.contains(address))
 }

@@ -6,7 +6,8 @@ use super::{World, assumed};
 use crate::names::MachineName;
 use crate::observed::{
     BootstrapRecord, BundleFacts, CloudFacts, CredentialFacts, EtcdFacts, EtcdMember, Fact, Firewall, LoadBalancer,
-    LoadBalancerTarget, Missing, Network, PlacementGroup, Server, ServerStatus, SshKey, StoreFacts, Tags, TargetHealth,
+    LoadBalancerTarget, Missing, Network, PlacementGroup, PrivateNet, Server, ServerStatus, SshKey, StoreFacts, Tags,
+    TargetHealth,
 };
 use crate::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, NodePatch, ResourceKind, Step};
 
@@ -28,7 +29,7 @@ impl World<'_> {
             Step::CreatePlacementGroup { name, labels } => {
                 self.add(|it| &mut it.placement_groups, |id, _| placement_group(id, name, labels));
             }
-            Step::CreateLoadBalancer(new) => self.add(|it| &mut it.load_balancers, |id, _| load_balancer(id, new)),
+            Step::CreateLoadBalancer(new) => self.create_load_balancer(new),
             Step::CreateServer(new) => self.create_server(new),
             Step::AddSubnet { network, subnet, .. } => self.network(*network, |it| it.subnets.push(*subnet)),
             Step::SetFirewallRules { firewall, rules, .. } => {
@@ -41,14 +42,16 @@ impl World<'_> {
             Step::SetLoadBalancerPublic { load_balancer, public, .. } => {
                 self.balancer(*load_balancer, |it| it.public = *public);
             }
-            Step::AttachLoadBalancer { load_balancer, .. } => self.balancer(*load_balancer, |it| it.attached = true),
+            Step::AttachLoadBalancer { load_balancer, network, .. } => {
+                self.balancer(*load_balancer, |it| it.private = vec![place(*network)]);
+            }
             Step::AddLoadBalancerTarget { load_balancer, server, .. } => self.balancer(*load_balancer, |it| {
                 it.targets.push(LoadBalancerTarget { server: *server, health: TargetHealth::Unknown });
             }),
             Step::RemoveLoadBalancerTarget { load_balancer, server, .. } => {
                 self.balancer(*load_balancer, |it| it.targets.retain(|target| target.server != *server));
             }
-            Step::AttachServer { server, network, .. } => self.server(*server, |it| it.networks.push(*network)),
+            Step::AttachServer { server, network, .. } => self.server(*server, |it| it.private.push(place(*network))),
             Step::ApplyFirewall { firewall, server, .. } => self.server(*server, |it| it.firewalls.push(*firewall)),
             Step::PowerOnServer { server, machine } => {
                 self.server(*server, |it| it.status = ServerStatus::Starting);
@@ -89,6 +92,11 @@ impl World<'_> {
 
     fn server(&mut self, id: u64, change: impl FnMut(&mut Server)) {
         self.at_hetzner(|cloud| cloud.servers.iter_mut().filter(|it| it.id == id).for_each(change));
+    }
+
+    fn create_load_balancer(&mut self, new: &NewLoadBalancer) {
+        let now = self.now;
+        self.add(|it| &mut it.load_balancers, |id, _| load_balancer(id, new, now));
     }
 
     fn create_server(&mut self, new: &NewServer) {
@@ -169,7 +177,12 @@ fn placement_group(id: u64, name: &str, labels: &Tags) -> PlacementGroup {
     PlacementGroup { id, name: name.to_owned(), labels: labels.clone(), servers: Vec::new() }
 }
 
-fn load_balancer(id: u64, new: &NewLoadBalancer) -> LoadBalancer {
+/// A place in a network that has no address yet.
+fn place(network: u64) -> PrivateNet {
+    PrivateNet { network, ip: None }
+}
+
+fn load_balancer(id: u64, new: &NewLoadBalancer, now: Timestamp) -> LoadBalancer {
     LoadBalancer {
         id,
         name: new.name.clone(),
@@ -178,10 +191,10 @@ fn load_balancer(id: u64, new: &NewLoadBalancer) -> LoadBalancer {
         location: new.location.clone(),
         public: new.public,
         public_ipv4: Some(assumed::PUBLIC_ENDPOINT),
-        attached: true,
-        private_ipv4: None,
+        private: vec![place(new.network)],
         services: vec![new.service.clone()],
         targets: Vec::new(),
+        created: Some(now),
     }
 }
 
@@ -195,8 +208,7 @@ fn server(id: u64, new: &NewServer, cloud: &CloudFacts, now: Timestamp) -> Serve
         server_type: new.server_type.clone(),
         location: new.location.clone(),
         public_ipv4: Some(assumed::public_address(cloud)),
-        networks: vec![new.network],
-        private_ipv4: None,
+        private: vec![place(new.network)],
         placement_group: new.placement_group,
         firewalls: vec![new.firewall],
         created: Some(now),

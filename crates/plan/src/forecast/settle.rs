@@ -35,7 +35,7 @@ impl World<'_> {
                 ServerStatus::Initializing => Some(durations::SERVER_CREATED),
                 ServerStatus::Starting => Some(durations::SERVER_STARTED),
                 ServerStatus::Running if server.locked => Some(durations::SERVER_STARTED),
-                ServerStatus::Running if !server.networks.is_empty() && server.private_ipv4.is_none() => {
+                ServerStatus::Running if server.private.iter().any(|place| place.ip.is_none()) => {
                     address.map(|_| durations::NETWORK_ATTACHED)
                 }
                 ServerStatus::Stopping => {
@@ -49,7 +49,7 @@ impl World<'_> {
             server.locked = false;
             if server.status != ServerStatus::Off {
                 server.status = ServerStatus::Running;
-                server.private_ipv4 = server.private_ipv4.or(address.filter(|_| !server.networks.is_empty()));
+                server.private.iter_mut().filter(|place| place.ip.is_none()).for_each(|place| place.ip = address);
             }
         }
         took
@@ -59,8 +59,8 @@ impl World<'_> {
     fn settle_load_balancers(&mut self) -> Option<SignedDuration> {
         let mut took = None;
         for balancer in &mut self.observed.cloud.value_mut()?.load_balancers {
-            if balancer.attached && balancer.private_ipv4.is_none() {
-                balancer.private_ipv4 = Some(assumed::ENDPOINT);
+            for place in balancer.private.iter_mut().filter(|place| place.ip.is_none()) {
+                place.ip = Some(assumed::ENDPOINT);
                 took = Some(durations::NETWORK_ATTACHED);
             }
         }
@@ -151,8 +151,15 @@ fn leave(cloud: &mut CloudFacts) -> Option<SignedDuration> {
 /// A machine that has just taken its configuration: a control plane still waits for etcd.
 fn configured_machine(version: String, machine: &MachineName) -> TalosFacts {
     let stage = if machine.is_control_plane() { MachineStage::Booting } else { MachineStage::Running };
-    let ready = stage == MachineStage::Running;
-    TalosFacts::Configured { version, stage, ready, services: vec![running("apid"), running("kubelet")] }
+    let unmet =
+        if machine.is_control_plane() { vec!["services".to_owned(), "nodeReady".to_owned()] } else { pod_network() };
+    let services = vec![running("apid"), running("kubelet")];
+    TalosFacts::Configured { version, stage, ready: false, unmet, services }
+}
+
+/// What is unmet on every machine until there is a pod network.
+fn pod_network() -> Vec<String> {
+    vec!["nodeReady".to_owned()]
 }
 
 /// A service in good health.

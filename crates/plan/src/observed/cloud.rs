@@ -43,6 +43,28 @@ impl CloudFacts {
             && load_balancers.is_empty()
             && servers.is_empty()
     }
+
+    /// Whether nothing is left that uses other resources: no server and no load balancer.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.servers.is_empty() && self.load_balancers.is_empty()
+    }
+
+    /// The address in the platform's own network, among the places that a server or a load balancer has. A network that
+    /// a user attached it to is none of the platform's, and nothing of the platform is reached through it.
+    #[must_use]
+    pub fn private_ipv4(&self, places: &[PrivateNet]) -> Option<Ipv4Addr> {
+        places.iter().find(|place| self.networks.iter().any(|network| network.id == place.network))?.ip
+    }
+}
+
+/// A place in a private network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrivateNet {
+    /// The network's id; not always one of the platform's.
+    pub network: u64,
+    /// The address there, once there is one.
+    pub ip: Option<Ipv4Addr>,
 }
 
 /// A private network.
@@ -168,14 +190,14 @@ pub struct LoadBalancer {
     pub public: bool,
     /// Its public address.
     pub public_ipv4: Option<Ipv4Addr>,
-    /// Whether it is in a private network, or on its way there.
-    pub attached: bool,
-    /// Its address in the private network, once it has one.
-    pub private_ipv4: Option<Ipv4Addr>,
+    /// Its private network, or the one that it is on its way to; Hetzner admits one.
+    pub private: Vec<PrivateNet>,
     /// Services.
     pub services: Vec<LoadBalancerService>,
     /// Targets.
     pub targets: Vec<LoadBalancerTarget>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
 }
 
 /// The life of a server, in Hetzner's words.
@@ -216,16 +238,22 @@ pub struct Server {
     pub location: String,
     /// Public address.
     pub public_ipv4: Option<Ipv4Addr>,
-    /// Ids of the private networks it is in.
-    pub networks: Vec<u64>,
-    /// Address in the private network, once it has one.
-    pub private_ipv4: Option<Ipv4Addr>,
+    /// The private networks it is in, or on its way to.
+    pub private: Vec<PrivateNet>,
     /// Its placement group, if any.
     pub placement_group: Option<u64>,
     /// Ids of the firewalls that guard it.
     pub firewalls: Vec<u64>,
     /// When it was made.
     pub created: Option<Timestamp>,
+}
+
+impl Server {
+    /// Whether it is in this private network, or on its way there.
+    #[must_use]
+    pub fn is_in(&self, network: u64) -> bool {
+        self.private.iter().any(|place| place.network == network)
+    }
 }
 
 /// A snapshot that boots Talos.
@@ -239,4 +267,26 @@ pub struct Image {
     pub architecture: String,
     /// Whether it can be booted from.
     pub available: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_in_a_foreign_network_is_not_the_platforms() {
+        let ours = Network {
+            id: 1,
+            name: "dev".into(),
+            labels: Tags::new(),
+            cidr: "10.0.0.0/16".parse().unwrap(),
+            subnets: Vec::new(),
+        };
+        let cloud = CloudFacts { networks: vec![ours], ..CloudFacts::default() };
+        let here = PrivateNet { network: 1, ip: Some([10, 0, 1, 2].into()) };
+        let elsewhere = PrivateNet { network: 2, ip: Some([10, 9, 1, 2].into()) };
+        assert_eq!(cloud.private_ipv4(&[elsewhere, here]), here.ip);
+        assert_eq!(cloud.private_ipv4(&[elsewhere]), None);
+        assert_eq!(cloud.private_ipv4(&[elsewhere, PrivateNet { ip: None, ..here }]), None);
+    }
 }

@@ -21,6 +21,15 @@ pub struct StoreFacts {
     pub talosconfig: Option<CredentialFacts>,
 }
 
+impl StoreFacts {
+    /// Whether nothing of the platform is stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { bundle, bootstrap, kubeconfig, talosconfig } = self;
+        bundle.is_none() && bootstrap.is_none() && kubeconfig.is_none() && talosconfig.is_none()
+    }
+}
+
 /// What may be known of a secret bundle without holding it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BundleFacts {
@@ -64,6 +73,9 @@ pub enum MachineStage {
     Other(String),
 }
 
+/// Talos' name of the condition that the machine's own node is Ready.
+const NODE_READY: &str = "nodeReady";
+
 /// A Talos service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceState {
@@ -91,6 +103,9 @@ pub enum TalosFacts {
         stage: MachineStage,
         /// Whether Talos counts itself as ready.
         ready: bool,
+        /// What keeps it from being ready, by the names that Talos gives its conditions: `time`, `network`, `services`,
+        /// `staticPods`, `nodeReady`.
+        unmet: Vec<String>,
         /// Its services.
         services: Vec<ServiceState>,
     },
@@ -113,6 +128,28 @@ impl TalosFacts {
     #[must_use]
     pub fn runs(&self, service: &str) -> bool {
         self.running(service).is_some()
+    }
+
+    /// Why the machine is not healthy, in words; `None` where it is.
+    ///
+    /// That its node is not Ready is no ailment of the machine: without a pod network none is.
+    #[must_use]
+    pub fn ailment(&self) -> Option<String> {
+        let Self::Configured { stage, ready, unmet, .. } = self else {
+            return Some("it has no configuration".to_owned());
+        };
+        match stage {
+            MachineStage::Running => {}
+            MachineStage::Booting => return Some("it is booting".to_owned()),
+            MachineStage::Rebooting => return Some("it is rebooting".to_owned()),
+            MachineStage::Other(stage) => return Some(format!("it is in the stage {stage}")),
+        }
+        let counting: Vec<&str> = unmet.iter().map(String::as_str).filter(|name| *name != NODE_READY).collect();
+        match (ready, counting.as_slice()) {
+            (false, []) if unmet.is_empty() => Some("it is not ready and does not say why".to_owned()),
+            (_, []) => None,
+            (_, counting) => Some(format!("unmet: {}", counting.join(", "))),
+        }
     }
 
     fn running(&self, service: &str) -> Option<&ServiceState> {
@@ -188,4 +225,27 @@ pub struct KubernetesFacts {
     pub through_endpoint: bool,
     /// All nodes.
     pub nodes: Vec<NodeFacts>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ailment(stage: MachineStage, ready: bool, unmet: &[&str]) -> Option<String> {
+        let unmet = unmet.iter().map(|name| (*name).to_owned()).collect();
+        TalosFacts::Configured { version: "v1.13.9".into(), stage, ready, unmet, services: Vec::new() }.ailment()
+    }
+
+    #[test]
+    fn a_machine_is_healthy_without_a_pod_network_but_not_without_its_static_pods() {
+        assert_eq!(ailment(MachineStage::Running, true, &[]), None);
+        assert_eq!(ailment(MachineStage::Running, false, &["nodeReady"]), None);
+        let told = ailment(MachineStage::Running, false, &["services", "staticPods", "nodeReady"]);
+        assert_eq!(told.as_deref(), Some("unmet: services, staticPods"));
+        for unmet in ["time", "network", "services", "staticPods", "one that is new to us"] {
+            assert!(ailment(MachineStage::Running, false, &[unmet]).is_some(), "{unmet}");
+        }
+        assert!(ailment(MachineStage::Running, false, &[]).is_some(), "it does not know yet");
+        assert!(ailment(MachineStage::Booting, true, &[]).is_some());
+    }
 }

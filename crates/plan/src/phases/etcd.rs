@@ -84,7 +84,7 @@ fn bootstrap(context: &Context<'_>, record: &BootstrapRecord, control_planes: &[
 /// Removes what is dead, waits for what joins.
 fn membership(context: &Context<'_>, etcd: &EtcdFacts, control_planes: &[MachineName]) -> Outcome {
     let quorum =
-        Quorum::new(etcd, |hostname| MachineName::parse(hostname).is_ok_and(|machine| serves(context, &machine)));
+        Quorum::new(etcd, |hostname| machine_of(context, hostname).is_some_and(|machine| serves(context, &machine)));
     if !quorum.holds() {
         // A member whose server exists may only be starting: that passes by itself. One whose server is gone stays away.
         let may_come_back = Quorum::new(etcd, |hostname| has_server(context, hostname));
@@ -115,18 +115,19 @@ fn membership(context: &Context<'_>, etcd: &EtcdFacts, control_planes: &[Machine
 /// One member whose machine has no server any more, if it may go.
 fn remove_stale(context: &Context<'_>, etcd: &EtcdFacts, quorum: &Quorum) -> Option<Step> {
     // Only under a name that Helix gives: whoever joined a member of their own keeps it.
-    let gone = |hostname: &str| {
-        let ours =
-            |machine: &MachineName| *machine == context.platform.identity.machine(machine.pool(), machine.slot());
-        MachineName::parse(hostname).is_ok_and(|machine| ours(&machine) && context.server_of(&machine).is_none())
-    };
+    let gone =
+        |hostname: &str| machine_of(context, hostname).is_some_and(|machine| context.server_of(&machine).is_none());
     let stale = etcd.members.iter().find(|member| gone(&member.hostname))?;
     quorum.may_remove(stale.id).ok()?;
     Some(Step::RemoveEtcdMember { member: stale.id, hostname: stale.hostname.clone() })
 }
 
 fn has_server(context: &Context<'_>, hostname: &str) -> bool {
-    MachineName::parse(hostname).is_ok_and(|machine| context.server_of(&machine).is_some())
+    machine_of(context, hostname).is_some_and(|machine| context.server_of(&machine).is_some())
+}
+
+fn machine_of(context: &Context<'_>, hostname: &str) -> Option<MachineName> {
+    context.platform.identity.machine_of(hostname)
 }
 
 fn unhealthy(context: &Context<'_>, control_planes: &[MachineName]) -> Vec<MachineName> {

@@ -6,7 +6,7 @@
 use super::firewall::KUBERNETES_PORT;
 use super::{Context, Outcome, network};
 use crate::observed::{LoadBalancer, LoadBalancerService};
-use crate::report::Wait;
+use crate::report::{Block, Wait};
 use crate::step::{NewLoadBalancer, Step};
 use crate::validated::Endpoint;
 
@@ -55,11 +55,19 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
             service: wanted_service(),
         }));
     };
+    let here = existing.private.iter().find(|place| place.network == network.id);
+    if let (None, Some(elsewhere)) = (here, existing.private.first()) {
+        let (name, network) = (existing.name.clone(), elsewhere.network);
+        return Outcome::blocked(Block::AttachedElsewhere { name, network });
+    }
     if let Some(step) = repair(existing, network.id, public) {
         return Outcome::step(step);
     }
-    match existing.private_ipv4 {
-        None => Outcome::waiting_for_hetzner(format!("load balancer {}", existing.name)),
+    match here.and_then(|place| place.ip) {
+        None => {
+            let since = existing.created.unwrap_or(context.now);
+            Outcome::waiting_for_hetzner(format!("load balancer {}", existing.name), since)
+        }
         Some(address) => {
             let reach = if public { "and from the world" } else { "only" };
             let what = format!("load balancer {} serves {address} in the network {reach}", existing.name);
@@ -71,7 +79,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
 /// The first thing that is not as it should be; the next plan sees to the next.
 fn repair(existing: &LoadBalancer, network: u64, public: bool) -> Option<Step> {
     let (load_balancer, name) = (existing.id, existing.name.clone());
-    if !existing.attached {
+    if existing.private.is_empty() {
         return Some(Step::AttachLoadBalancer { load_balancer, name, network });
     }
     let wanted = wanted_service();

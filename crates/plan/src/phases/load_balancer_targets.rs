@@ -51,7 +51,7 @@ fn addition(context: &Context<'_>, balancer: &LoadBalancer) -> Option<Step> {
         .into_iter()
         .filter(wanted)
         .filter_map(|machine| Some((context.server_of(&machine)?, machine)))
-        .find(|(server, _)| server.private_ipv4.is_some() && !is_target(balancer, server.id))
+        .find(|(server, _)| context.cloud.private_ipv4(&server.private).is_some() && !is_target(balancer, server.id))
         .map(|(server, machine)| Step::AddLoadBalancerTarget { load_balancer: balancer.id, server: server.id, machine })
 }
 

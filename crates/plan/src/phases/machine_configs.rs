@@ -31,8 +31,11 @@ fn inputs(
 ) -> MachineConfigInputs {
     let platform = context.platform;
     let balancer = load_balancer::of(context);
-    let front: Vec<_> =
-        balancer.into_iter().flat_map(|found| [found.public_ipv4, found.private_ipv4]).flatten().collect();
+    let front: Vec<_> = balancer
+        .into_iter()
+        .flat_map(|it| [it.public_ipv4, context.cloud.private_ipv4(&it.private)])
+        .flatten()
+        .collect();
     let sans = match &platform.endpoint {
         Endpoint::LoadBalancer { .. } => front.iter().map(ToString::to_string).collect(),
         Endpoint::Dns { host } => cert_sans(host, &front),
@@ -112,6 +115,13 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
 /// The digest of what the machine runs, once its node tells it.
 pub(super) fn running_digest<'a>(context: &Context<'a>, machine: &MachineName) -> Option<&'a str> {
     context.node_of(machine)?.config_digest.as_deref()
+}
+
+/// Machines that say of themselves that they are not healthy, and why. Not a reason for this concern to wait: without
+/// etcd no control plane is healthy, and etcd comes after the configurations.
+pub(super) fn unhealthy(context: &Context<'_>) -> Vec<(MachineName, String)> {
+    let talos = |machine: MachineName| Some((context.observed.talos_of(&machine)?.ailment()?, machine));
+    servers::all_wanted(context).into_iter().filter_map(talos).map(|(ailment, machine)| (machine, ailment)).collect()
 }
 
 /// When Talos was last heard.

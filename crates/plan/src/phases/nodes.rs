@@ -1,6 +1,7 @@
 //! The nodes of the workload cluster: registered with the right provider id, labels and taints.
 //!
-//! Until `SecurityWeave` there is no pod network, so a node that is not Ready is as it should be.
+//! Until `SecurityWeave` there is no pod network, so a node that is not Ready is as it should be. What its machine says
+//! of itself counts, once all are registered: before that, static pods and services are only coming up.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,10 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     if !untold.is_empty() {
         return Outcome::waiting(Wait::NodeConfigs(untold));
     }
+    let unhealthy = machine_configs::unhealthy(context);
+    if !unhealthy.is_empty() {
+        return Outcome::waiting(Wait::MachineHealth(unhealthy));
+    }
     Outcome::done(format!("{} nodes are registered", kubernetes.nodes.len()), context.observed.kubernetes.at())
 }
 
@@ -63,11 +68,8 @@ fn is_this_server(context: &Context<'_>, machine: &MachineName, node: &NodeFacts
 fn former(context: &Context<'_>, nodes: &[NodeFacts]) -> Vec<Step> {
     nodes
         .iter()
-        .filter_map(|node| Some((MachineName::parse(&node.name).ok()?, node)))
-        .filter(|(machine, node)| {
-            let ours = *machine == context.platform.identity.machine(machine.pool(), machine.slot());
-            ours && node.provider_id.is_some() && !is_this_server(context, machine, node)
-        })
+        .filter_map(|node| Some((context.platform.identity.machine_of(&node.name)?, node)))
+        .filter(|(machine, node)| node.provider_id.is_some() && !is_this_server(context, machine, node))
         .map(|(machine, _)| Step::DeleteNode { machine })
         .collect()
 }

@@ -14,8 +14,8 @@ enum Watch {
     Machines,
     /// Servers at Hetzner; since when the oldest of them has been awaited.
     Servers(Timestamp),
-    /// Other resources at Hetzner.
-    Project,
+    /// Other resources at Hetzner; since when the oldest of them has been awaited.
+    Project(Timestamp),
 }
 
 /// How soon machines and clusters are asked again while something is awaited.
@@ -24,7 +24,7 @@ const SOON: SignedDuration = SignedDuration::from_secs(1);
 /// How soon Hetzner is asked again while something is awaited from it.
 const HETZNER_SOON: SignedDuration = SignedDuration::from_secs(2);
 
-/// The longest pause between two looks at awaited servers.
+/// The longest pause between two looks at what is awaited from it.
 const HETZNER_LATEST: SignedDuration = SignedDuration::from_secs(30);
 
 /// The decision of one concern.
@@ -73,11 +73,11 @@ impl Outcome {
         Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Servers(since)))
     }
 
-    /// Other resources at Hetzner have to get further.
+    /// Other resources at Hetzner have to get further; `since` is when the oldest of them was asked for.
     #[must_use]
-    pub fn waiting_for_hetzner(what: impl Into<String>) -> Self {
+    pub fn waiting_for_hetzner(what: impl Into<String>, since: Timestamp) -> Self {
         let wait = Wait::Hetzner { what: what.into() };
-        Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Project))
+        Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Project(since)))
     }
 
     /// Somebody has to act.
@@ -144,13 +144,19 @@ impl Outcome {
             None => settled,
             Some(Watch::Machines) => Look { again_at: now + SOON, ..settled },
             Some(Watch::Servers(since)) => {
-                // Pauses grow with the time waited, so that a slow boot costs few calls and a quick one is seen soon.
-                let pause = (now.duration_since(since) / 4).clamp(HETZNER_SOON, HETZNER_LATEST);
-                Look { again_at: now + SOON, servers_at: cloud_at + pause, ..settled }
+                Look { again_at: now + SOON, servers_at: cloud_at + hetzner_pause(since, now), ..settled }
             }
-            Some(Watch::Project) => Look { again_at: now + SOON, project_at: cloud_at + HETZNER_SOON, ..settled },
+            Some(Watch::Project(since)) => {
+                Look { again_at: now + SOON, project_at: cloud_at + hetzner_pause(since, now), ..settled }
+            }
         }
     }
+}
+
+/// The pause between two looks at what has been awaited from Hetzner since then. It grows with the time waited, so that
+/// what is slow costs few calls and what is quick is seen soon.
+fn hetzner_pause(since: Timestamp, now: Timestamp) -> SignedDuration {
+    (now.duration_since(since) / 4).clamp(HETZNER_SOON, HETZNER_LATEST)
 }
 
 /// What a setback means for the concern that met it; none where the concern itself knows another way.
@@ -162,6 +168,7 @@ fn as_state(setback: &Setback) -> Option<State> {
         SetbackKind::ForeignResource { kind, name } => {
             State::Blocked(Block::ForeignResource { kind, name: name.clone() })
         }
+        SetbackKind::Namesake { kind, name } => State::Blocked(Block::Namesake { kind, name: name.clone() }),
         SetbackKind::LimitExceeded { message } => {
             State::Blocked(Block::LimitExceeded { target, message: message.clone() })
         }
@@ -172,4 +179,21 @@ fn as_state(setback: &Setback) -> Option<State> {
             State::WaitingOn(Wait::Retry { target, message: message.clone(), at: setback.until })
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observed::CloudFacts;
+
+    #[test]
+    fn what_is_long_awaited_from_hetzner_is_looked_at_rarely() {
+        let now: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
+        let observed = Observed::nothing(CloudFacts::default(), now);
+        let pause = |waited: i64| {
+            let since = now - SignedDuration::from_secs(waited);
+            Outcome::waiting_for_hetzner("load balancer", since).look(&observed, now).project_at.duration_since(now)
+        };
+        assert_eq!([0, 20, 3_600].map(pause), [2, 5, 30].map(SignedDuration::from_secs));
+    }
 }

@@ -7,7 +7,7 @@ use crate::step::Step;
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     match &context.store.bundle {
         Some(_) if context.store.bootstrap.is_some() && context.cloud.is_empty() => {
-            Outcome::blocked(Block::WrongProject)
+            Outcome::blocked(Block::WrongProject { platform: context.platform.identity.name.clone() })
         }
         Some(bundle) => {
             Outcome::done(format!("secret bundle {} is stored", bundle.digest), context.observed.store.at())

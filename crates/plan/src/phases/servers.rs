@@ -81,7 +81,7 @@ fn duplicate(context: &Context<'_>) -> Option<Block> {
     let mut by_machine: BTreeMap<MachineName, Vec<u64>> = BTreeMap::new();
     for server in &context.cloud.servers {
         let label = server.labels.get(helix_crds::labels::MACHINE);
-        if let Some(Ok(machine)) = label.map(|label| MachineName::parse(label)) {
+        if let Some(machine) = label.and_then(|label| context.platform.identity.machine_of(label)) {
             by_machine.entry(machine).or_default().push(server.id);
         }
     }
@@ -91,7 +91,8 @@ fn duplicate(context: &Context<'_>) -> Option<Block> {
 
 fn surplus(context: &Context<'_>) -> Option<Block> {
     let known = |server: &&Server| {
-        MachineName::parse(&server.name).is_ok_and(|machine| context.platform.pool(machine.pool()).is_some())
+        let machine = context.platform.identity.machine_of(&server.name);
+        machine.is_some_and(|machine| context.platform.pool(machine.pool()).is_some())
     };
     let too_many = |pool: &&Pool| existing(context, pool).len() > pool.replicas as usize;
     let removed_pool = context.cloud.servers.iter().find(|server| !known(server)).map(|server| server.name.clone());
@@ -114,7 +115,7 @@ fn repairs(context: &Context<'_>) -> Vec<Step> {
             (Some(firewall), _) if !server.firewalls.contains(&firewall.id) => {
                 steps.push(Step::ApplyFirewall { firewall: firewall.id, server: server.id, machine });
             }
-            (_, Some(network)) if server.status == ServerStatus::Running && !server.networks.contains(&network.id) => {
+            (_, Some(network)) if server.status == ServerStatus::Running && !server.is_in(network.id) => {
                 steps.push(Step::AttachServer { server: server.id, machine, network: network.id });
             }
             _ if server.status == ServerStatus::Off => {
@@ -226,7 +227,9 @@ fn create(context: &Context<'_>, pool: &Pool, machine: MachineName, placement: &
 fn starting(context: &Context<'_>) -> Option<(Vec<MachineName>, Timestamp)> {
     let servers: Vec<(&MachineName, &Server)> = context
         .machines()
-        .filter(|(_, server)| server.status != ServerStatus::Running || server.private_ipv4.is_none())
+        .filter(|(_, server)| {
+            server.status != ServerStatus::Running || context.cloud.private_ipv4(&server.private).is_none()
+        })
         .collect();
     let since = servers.iter().filter_map(|(_, server)| server.created).min().unwrap_or(context.now);
     let machines: Vec<MachineName> = servers.into_iter().map(|(machine, _)| machine.clone()).collect();

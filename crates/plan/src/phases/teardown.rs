@@ -1,11 +1,11 @@
-//! The end of a platform: everything that carries its label is deleted, users before what they use, and the secrets
-//! last of all. Works on whatever is there, so half-built platforms go the same way.
+//! The end of a platform: everything that carries its label is deleted, users before what they use. The secrets go when
+//! no server is left, and before the last resource. Works on whatever is there, so half-built platforms go the same way.
 
 use jiff::Timestamp;
 
 use super::Outcome;
 use crate::observed::{CloudFacts, Observed, ServerStatus, StoreFacts};
-use crate::report::Wait;
+use crate::report::{Block, Wait};
 use crate::step::{ResourceKind, Step};
 
 /// One resource that is left.
@@ -16,14 +16,28 @@ struct Left {
 }
 
 pub(crate) fn plan(observed: &Observed, cloud: &CloudFacts, store: &StoreFacts, now: Timestamp) -> Outcome {
-    // Servers and load balancers do not depend on one another; the rest may still be held by either.
+    if !cloud.is_unused() {
+        return delete(true, cloud, now);
+    }
+    // No server is left that the secrets could be needed for. They go while something is there still: that secrets are
+    // stored and the project is empty can then only mean that it is the wrong project.
+    match &store.bootstrap {
+        Some(record) if cloud.is_empty() => {
+            Outcome::blocked(Block::WrongProject { platform: record.machine.platform().to_owned() })
+        }
+        _ if !store.is_empty() => Outcome::step(Step::ForgetSecrets),
+        _ if !cloud.is_empty() => delete(false, cloud, now),
+        _ => Outcome::done("nothing of the platform is left", observed.cloud.at().or(Some(now))),
+    }
+}
+
+/// Deletes either what uses other resources, which are servers and load balancers, or the rest; and waits for what is on
+/// its way out.
+fn delete(users: bool, cloud: &CloudFacts, now: Timestamp) -> Outcome {
+    let is_user = |kind: &ResourceKind| matches!(kind, ResourceKind::Server | ResourceKind::LoadBalancer);
     let mut steps = Vec::new();
     let mut left = Vec::new();
-    for kind in ResourceKind::TEARDOWN_ORDER {
-        let first = matches!(kind, ResourceKind::Server | ResourceKind::LoadBalancer);
-        if !first && !left.is_empty() && holds_others(cloud) {
-            break;
-        }
+    for kind in ResourceKind::TEARDOWN_ORDER.into_iter().filter(|kind| is_user(kind) == users) {
         for resource in left_of(kind, cloud) {
             if !resource.going {
                 steps.push(Step::DeleteResource { kind, id: resource.id, name: resource.name.clone() });
@@ -31,27 +45,14 @@ pub(crate) fn plan(observed: &Observed, cloud: &CloudFacts, store: &StoreFacts, 
             left.push(format!("{} {}", kind.words(), resource.name));
         }
     }
-    if !steps.is_empty() {
-        return Outcome::steps(steps);
-    }
-    if let Some(example) = left.first() {
+    match left.first() {
         // What is still there is servers on their way out; everything else goes with its request.
-        let wait = Wait::Deletion { left: left.len(), example: example.clone() };
-        return Outcome::waiting_for_servers(wait, now);
+        Some(example) if steps.is_empty() => {
+            let wait = Wait::Deletion { left: left.len(), example: example.clone() };
+            Outcome::waiting_for_servers(wait, now)
+        }
+        _ => Outcome::steps(steps),
     }
-    let forgotten = store.bundle.is_none()
-        && store.bootstrap.is_none()
-        && store.kubeconfig.is_none()
-        && store.talosconfig.is_none();
-    if forgotten {
-        return Outcome::done("nothing of the platform is left", observed.cloud.at().or(Some(now)));
-    }
-    Outcome::step(Step::ForgetSecrets)
-}
-
-/// Whether servers or load balancers are left, which hold networks, firewalls and groups.
-fn holds_others(cloud: &CloudFacts) -> bool {
-    !cloud.servers.is_empty() || !cloud.load_balancers.is_empty()
 }
 
 fn left_of(kind: ResourceKind, cloud: &CloudFacts) -> Vec<Left> {

@@ -33,6 +33,20 @@ pub enum Block {
         /// The name.
         name: String,
     },
+    /// Another platform of our name uses the project.
+    Namesake {
+        /// Kind of what it has, in words.
+        kind: &'static str,
+        /// The name of that.
+        name: String,
+    },
+    /// The load balancer is in a network that is not the platform's, and can be in one only.
+    AttachedElsewhere {
+        /// The load balancer's name.
+        name: String,
+        /// The network's id.
+        network: u64,
+    },
     /// Servers exist, but the bundle with which they were made is not in the store.
     BundleLost {
         /// How many servers there are.
@@ -91,7 +105,10 @@ pub enum Block {
         servers: Vec<u64>,
     },
     /// The platform was built, but the project holds nothing of it.
-    WrongProject,
+    WrongProject {
+        /// The platform's name.
+        platform: String,
+    },
     /// A plan did not pass its checks.
     PlanRejected {
         /// What the checks found.
@@ -109,6 +126,8 @@ impl Block {
             Self::NotImplemented { .. } | Self::PhaseNotImplemented(_) => "NotImplemented",
             Self::ImageMissing { .. } => "ImageMissing",
             Self::ForeignResource { .. } => "ForeignResource",
+            Self::Namesake { .. } => "PlatformNameTaken",
+            Self::AttachedElsewhere { .. } => "AttachedElsewhere",
             Self::BundleLost { .. } => "SecretBundleLost",
             Self::BootstrapRecordLost { .. } => "BootstrapRecordLost",
             Self::EtcdLost { .. } => "EtcdLost",
@@ -118,7 +137,7 @@ impl Block {
             Self::NotPermitted { .. } => "NotPermitted",
             Self::LostConfiguration { .. } => "LostConfiguration",
             Self::DuplicateMachine { .. } => "DuplicateMachine",
-            Self::WrongProject => "WrongProject",
+            Self::WrongProject { .. } => "WrongProject",
             Self::PlanRejected { .. } => "PlanRejected",
         }
     }
@@ -143,6 +162,17 @@ impl fmt::Display for Block {
                 f,
                 "a {kind} named `{name}` exists and does not belong to this platform. Delete or rename it, or give \
                  the platform another name; Helix never takes over what it does not own"
+            ),
+            Self::Namesake { kind, name } => write!(
+                f,
+                "another HelixPlatform of the same name uses this project: the {kind} `{name}` is labelled as its own. \
+                 Give one of the two another name or a project of its own; if the other platform is gone, delete what \
+                 it left behind"
+            ),
+            Self::AttachedElsewhere { name, network } => write!(
+                f,
+                "load balancer `{name}` is attached to network {network}, which is not this platform's, and can be in \
+                 one network only. Detach it there; Helix attaches it to the platform's network then"
             ),
             Self::NoCapacity { pool, tried } => write!(
                 f,
@@ -175,7 +205,7 @@ impl fmt::Display for Block {
             | Self::EtcdLost { .. }
             | Self::QuorumLost { .. }
             | Self::LostConfiguration { .. }
-            | Self::WrongProject => self.fmt_loss(f),
+            | Self::WrongProject { .. } => self.fmt_loss(f),
         }
     }
 }
@@ -209,10 +239,11 @@ impl Block {
                 "{machine} had its configuration and now waits for one, as if it were new. Delete its server to have the \
                  machine made anew; Helix does not send secrets to it a second time"
             ),
-            Self::WrongProject => f.write_str(
+            Self::WrongProject { platform } => write!(
+                f,
                 "the store knows this platform as built, but the token's project holds nothing of it. Put the token of \
-                 the right project into the token Secret; if everything was deleted by hand, delete the platform and \
-                 make it anew",
+                 the right project into the token Secret. If everything was deleted by hand, delete the platform, and \
+                 the Secret `{platform}-bootstrap` beside it, which says that it was built"
             ),
             _ => Ok(()),
         }

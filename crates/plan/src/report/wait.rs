@@ -39,6 +39,8 @@ pub enum Wait {
     Nodes(Vec<MachineName>),
     /// Nodes have registered, but do not tell yet which configuration they run.
     NodeConfigs(Vec<MachineName>),
+    /// Machines say of themselves that they are not healthy, and why.
+    MachineHealth(Vec<(MachineName, String)>),
     /// A name is still in use by what the former machine left in the cluster.
     FormerMachine(MachineName),
     /// What was accepted takes a while to show.
@@ -64,7 +66,7 @@ pub enum Wait {
     },
 }
 
-fn list(machines: &[MachineName]) -> String {
+fn list(machines: &[impl fmt::Display]) -> String {
     const SHOWN: usize = 5;
     let mut text = machines.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if machines.len() > SHOWN {
@@ -88,6 +90,10 @@ impl fmt::Display for Wait {
             Self::Nodes(machines) => write!(f, "not registered as nodes yet: {}", list(machines)),
             Self::NodeConfigs(machines) => {
                 write!(f, "registered, but not telling their configuration yet: {}", list(machines))
+            }
+            Self::MachineHealth(machines) => {
+                let told: Vec<String> = machines.iter().map(|(machine, why)| format!("{machine} ({why})")).collect();
+                write!(f, "not healthy: {}", list(&told))
             }
             Self::FormerMachine(machine) => {
                 write!(f, "what the former machine {machine} left in the cluster has to go first")

@@ -11,7 +11,10 @@ struct Supported {
     kubernetes_minors: (u64, u64),
 }
 
-const SUPPORTED: [Supported; 1] = [Supported { talos_minor: 13, kubernetes_minors: (31, 36) }];
+const SUPPORTED: [Supported; 2] = [
+    Supported { talos_minor: 13, kubernetes_minors: (31, 36) },
+    Supported { talos_minor: 14, kubernetes_minors: (32, 37) },
+];
 
 pub(super) fn validate(wanted: &helix_crds::Versions, rejections: &mut Rejections) -> Option<Versions> {
     let talos = parse("spec.versions.talos", &wanted.talos, "v1.13.9", rejections);
@@ -60,6 +63,8 @@ mod tests {
     fn a_pair_that_fits_is_accepted() {
         assert!(check("v1.13.9", "v1.36.3").is_ok());
         assert!(check("v1.13.0", "v1.31.0").is_ok());
+        assert!(check("v1.14.4", "v1.32.0").is_ok());
+        assert!(check("v1.14.4", "v1.37.1").is_ok());
     }
 
     #[test]
@@ -69,7 +74,10 @@ mod tests {
             told,
             "spec.versions.kubernetes: Kubernetes v1.37.0 does not run on Talos v1.13.9; write v1.31.x to v1.36.x"
         );
-        assert!(check("v1.12.0", "v1.33.0").is_err());
+        let told = check("v1.14.4", "v1.31.9").expect_err("1.31 ends with Talos 1.13").to_string();
+        assert!(told.ends_with("write v1.32.x to v1.37.x"), "{told}");
+        let told = check("v1.12.0", "v1.33.0").expect_err("too old").to_string();
+        assert!(told.ends_with("write one of v1.13.x, v1.14.x"), "{told}");
         assert!(check("1.13.9", "v1.33.0").is_err());
         assert!(check("latest", "v1.33.0").is_err());
     }

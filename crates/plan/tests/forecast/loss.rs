@@ -1,7 +1,7 @@
 //! Taking things away from a world the way they get lost outside: what refers to them follows.
 
 use helix_plan::names::MachineName;
-use helix_plan::observed::{Fact, Missing, Observed, ServerStatus};
+use helix_plan::observed::{Fact, Missing, Observed, ServerStatus, TalosFacts};
 use helix_plan::quorum::Quorum;
 use serde::Deserialize;
 
@@ -26,6 +26,8 @@ pub(crate) enum Loss {
     Node(String),
     /// Powered off, not lost for good.
     Power(String),
+    /// Its etcd has only begun to join: a learner that has not told its name.
+    Vote(String),
 }
 
 /// Lets all losses befall a world, and takes from the facts what nobody could tell any more.
@@ -60,12 +62,10 @@ impl Loss {
             Self::Network => {
                 cloud.networks.clear();
                 for server in &mut cloud.servers {
-                    server.networks.clear();
-                    server.private_ipv4 = None;
+                    server.private.clear();
                 }
                 for balancer in &mut cloud.load_balancers {
-                    balancer.attached = false;
-                    balancer.private_ipv4 = None;
+                    balancer.private.clear();
                 }
             }
             Self::Subnet => cloud.networks.iter_mut().for_each(|network| network.subnets.clear()),
@@ -91,6 +91,7 @@ impl Loss {
                 cloud.servers.iter_mut().filter(|it| it.name == *name).for_each(|it| it.status = ServerStatus::Off);
                 fall_silent(world, name);
             }
+            Self::Vote(name) => lose_vote(world, name),
             Self::Node(name) => {
                 if let Some(kubernetes) = world.kubernetes.value_mut() {
                     kubernetes.nodes.retain(|node| node.name != *name);
@@ -112,6 +113,18 @@ fn fall_silent(world: &mut Observed, name: &str) {
         && let Some(fact) = world.talos.get_mut(&machine)
     {
         *fact = Fact::Missing(why);
+    }
+}
+
+fn lose_vote(world: &mut Observed, name: &str) {
+    let etcd = world.etcd.value_mut().expect("etcd is known");
+    for member in etcd.members.iter_mut().filter(|member| member.hostname == name) {
+        (member.learner, member.hostname) = (true, String::new());
+    }
+    if let Ok(machine) = MachineName::parse(name)
+        && let Some(Fact::Known { value: TalosFacts::Configured { services, .. }, .. }) = world.talos.get_mut(&machine)
+    {
+        services.retain(|service| service.id != "etcd");
     }
 }
 

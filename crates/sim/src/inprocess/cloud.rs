@@ -282,7 +282,7 @@ impl Cloud for Universe {
                 let it = inner.world.project(project);
                 let mut value = facts::server(&it.servers[&made.id], it);
                 // The answer tells what was asked for, though it is not true yet.
-                value.networks = vec![new.network];
+                value.private = vec![plan::PrivateNet { network: new.network, ip: None }];
                 value.firewalls = vec![new.firewall];
                 let actions = std::iter::once(made.action).chain(made.next_actions).map(|action| action.0).collect();
                 Ok(Accepted { value, actions })

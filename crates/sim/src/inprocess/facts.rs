@@ -1,6 +1,7 @@
 //! What the world holds, as the facts that a plan is made from.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use helix_plan::catalogue::{Architecture, Catalogue, EurMonthly, Offer, ServerType, Source};
 use helix_plan::observed as plan;
@@ -15,7 +16,7 @@ use crate::world::money::Money;
 use crate::world::networks::Network;
 use crate::world::placement_groups::PlacementGroup;
 use crate::world::ssh_keys::SshKey;
-use crate::world::{Project, Server, ServerStatus, catalogue as sold};
+use crate::world::{NetworkId, Project, Server, ServerStatus, catalogue as sold};
 
 /// The label by which Helix selects what any platform owns.
 const OWNED: &str = helix_crds::labels::PLATFORM_UID;
@@ -99,11 +100,15 @@ pub(super) fn load_balancer(balancer: &LoadBalancer) -> plan::LoadBalancer {
         location: balancer.location.name.to_owned(),
         public: balancer.public,
         public_ipv4: Some(balancer.address),
-        attached: balancer.private_net.is_some(),
-        private_ipv4: balancer.private_net.map(|(_, address)| address),
+        private: balancer.private_net.map(|(network, ip)| place(network, ip)).into_iter().collect(),
         services: balancer.services.values().map(service).collect(),
         targets: balancer.targets.iter().filter_map(|it| target(&it.kind)).collect(),
+        created: Some(balancer.meta.created),
     }
+}
+
+fn place(network: NetworkId, ip: Ipv4Addr) -> plan::PrivateNet {
+    plan::PrivateNet { network: network.0, ip: Some(ip) }
 }
 
 fn service(service: &Service) -> plan::LoadBalancerService {
@@ -130,8 +135,7 @@ pub(super) fn server(server: &Server, project: &Project) -> plan::Server {
         server_type: server.server_type.name.to_owned(),
         location: server.location.name.to_owned(),
         public_ipv4: server.ipv4.map(|_| server.address),
-        networks: server.private_net.iter().map(|net| net.network.0).collect(),
-        private_ipv4: server.private_net.first().map(|net| net.ip),
+        private: server.private_net.iter().map(|net| place(net.network, net.ip)).collect(),
         placement_group: server.placement_group.map(|group| group.0),
         firewalls: project.firewalls.values().filter(|it| it.guards(server.id)).map(|it| it.id.0).collect(),
         created: Some(server.meta.created),

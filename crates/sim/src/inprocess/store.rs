@@ -1,7 +1,7 @@
 //! The store: what was put into it is there, until it is lost by hand.
 
 use async_trait::async_trait;
-use helix_engine::seams::{ClientConfigKind, Store, StoreError, StoredClientConfig};
+use helix_engine::seams::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, BundleFacts, CredentialFacts, StoreFacts};
 use helix_plan::secrets::SecretBundle;
@@ -19,21 +19,18 @@ pub(super) struct Stored {
 
 #[async_trait]
 impl Store for Universe {
-    async fn facts(&self, _: &PlatformIdentity) -> Result<StoreFacts, StoreError> {
+    async fn read(&self, _: &PlatformIdentity) -> Result<(StoreFacts, Option<SecretBundle>), StoreError> {
         self.call(|inner| {
             let stored = &inner.stored;
-            Ok(StoreFacts {
+            let facts = StoreFacts {
                 bundle: stored.bundle.as_ref().map(|bundle| BundleFacts { digest: bundle.digest() }),
                 bootstrap: stored.bootstrap.clone(),
                 kubeconfig: stored.kubeconfig.clone(),
                 talosconfig: stored.talosconfig.clone(),
-            })
+            };
+            Ok((facts, stored.bundle.clone()))
         })
         .await
-    }
-
-    async fn bundle(&self, _: &PlatformIdentity) -> Result<Option<SecretBundle>, StoreError> {
-        self.call(|inner| Ok(inner.stored.bundle.clone())).await
     }
 
     async fn create_bundle(&self, _: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError> {
@@ -74,6 +71,14 @@ impl Store for Universe {
     async fn forget(&self, _: &PlatformIdentity) -> Result<(), StoreError> {
         self.call(|inner| {
             inner.stored = Stored::default();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_receipt(&self, _: &PlatformIdentity, receipt: &Receipt) -> Result<(), StoreError> {
+        self.call(|inner| {
+            inner.receipt = Some(receipt.clone());
             Ok(())
         })
         .await

@@ -52,7 +52,10 @@ impl Inner {
             return Err(TalosError::PermissionDenied { address, why });
         }
         let behind = self.world.guests().iter().find(|guest| guest.host().private_ipv4 == Some(node));
-        let behind = behind.filter(|guest| guest.apid() == Apid::Serving).ok_or_else(|| silent(node))?;
+        let behind = behind.filter(|guest| guest.apid() == Apid::Serving).ok_or_else(|| {
+            let why = "connection refused".to_owned();
+            TalosError::NodeUnreachable { address: node, through: address, why }
+        })?;
         self.admit(node, behind, route)?;
         Ok(behind.host().server)
     }
@@ -115,6 +118,7 @@ impl Talos for Universe {
             let server = inner.reach(route)?;
             let guest = inner.world.guests().get(server).ok_or_else(|| silent(route.endpoint))?;
             let (stage, ready) = guest.status(inner.now);
+            let unmet = guest.unmet(inner.now).into_iter();
             let services = guest.services(inner.now).into_iter().map(|service| ServiceState {
                 id: service.id.to_owned(),
                 state: service.state.to_owned(),
@@ -129,6 +133,7 @@ impl Talos for Universe {
                     other => MachineStage::Other(format!("{other:?}").to_lowercase()),
                 },
                 ready,
+                unmet: if ready { Vec::new() } else { unmet.map(|(name, _)| name.to_owned()).collect() },
                 services: services.collect(),
             })
         })

@@ -2,6 +2,7 @@
 //! for addresses, paths and what the README lists.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -92,6 +93,21 @@ pub(super) fn etcd(site: &Site, cluster: &Cluster, origin: &Origin) -> Vec<Strin
         arguments.0.insert("initial-cluster".to_owned(), vec![members]);
     }
     arguments.with_extra(cluster.etcd()).list()
+}
+
+/// The arguments with which `etcdutl` makes the data of a cluster's first member from a snapshot.
+#[must_use]
+pub(super) fn restore(site: &Site, snapshot: &Path, into: &Path, skip_hash_check: bool) -> Vec<String> {
+    let peer = format!("https://{}:2380", site.address);
+    let arguments = Arguments::of([
+        ("name", site.hostname.clone()),
+        ("data-dir", into.display().to_string()),
+        ("initial-cluster", format!("{}={peer}", site.hostname)),
+        ("initial-advertise-peer-urls", peer),
+        ("skip-hash-check", skip_hash_check.to_string()),
+    ]);
+    let command = ["snapshot".to_owned(), "restore".to_owned(), snapshot.display().to_string()];
+    command.into_iter().chain(arguments.list()).collect()
 }
 
 /// The API server's arguments.

@@ -4,7 +4,7 @@
 //! Expected flow: [`ControlPlane::run`] looks at the machine and the processes every moment, does the next thing that is
 //! missing and reports what answers. It never ends; dropping it kills the processes, as a power cut would.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use super::files::{self, FilesError, Site};
 use super::join;
 use super::manifests;
 use super::process::{Process, StartError};
+use super::programs::Programs;
 use crate::talos::machines::cluster_of;
 use crate::talos::pki::{Issued, PkiError};
 use crate::talos::tls;
@@ -63,6 +64,7 @@ pub(super) enum ControlPlaneError {
 /// The processes of one control plane.
 pub(super) struct ControlPlane {
     setting: Setting,
+    programs: Programs,
     server: ServerId,
     site: Site,
     etcd: Option<Process>,
@@ -79,14 +81,33 @@ struct StaticPods {
     cluster: Arc<Cluster>,
     api: Api,
     api_server: Process,
-    others: Vec<Process>,
+    controller_manager: Option<Process>,
+    scheduler: Option<Process>,
+}
+
+impl StaticPods {
+    /// Whether the API server would run in the same way with another configuration.
+    fn serves_the_same(&self, cluster: &Cluster) -> bool {
+        let mut own = (*self.cluster).clone();
+        own.controller_manager.clone_from(&cluster.controller_manager);
+        own.scheduler.clone_from(&cluster.scheduler);
+        own == *cluster
+    }
+
+    /// Waits until none of them is left, so that their ports are free.
+    async fn end(self) {
+        for process in [Some(self.api_server), self.controller_manager, self.scheduler].into_iter().flatten() {
+            process.kill().await;
+        }
+    }
 }
 
 impl ControlPlane {
-    pub(super) fn new(setting: Setting, server: ServerId, site: Site) -> Self {
+    pub(super) fn new(setting: Setting, programs: Programs, server: ServerId, site: Site) -> Self {
         let now = Instant::now();
         Self {
             setting,
+            programs,
             server,
             site,
             etcd: None,
@@ -124,11 +145,11 @@ impl ControlPlane {
         match intent {
             EtcdIntent::Rest => return Ok(()),
             EtcdIntent::Leave => return self.leave().await,
-            EtcdIntent::Join | EtcdIntent::Run => self.keep_etcd(&cluster, intent).await?,
+            EtcdIntent::Join | EtcdIntent::Run | EtcdIntent::Recover { .. } => self.keep_etcd(&cluster, intent).await?,
         }
         let mut report = self.check_etcd(&cluster).await?;
         if report.etcd_healthy || self.static_pods.is_some() {
-            self.keep_static_pods(&cluster)?;
+            self.keep_static_pods(&cluster).await?;
         }
         report.api_server = self.check_api_server(&cluster).await?;
         self.tell(report);
@@ -146,7 +167,9 @@ impl ControlPlane {
     }
 
     async fn leave(&mut self) -> Result<(), ControlPlaneError> {
-        self.static_pods = None;
+        if let Some(pods) = self.static_pods.take() {
+            pods.end().await;
+        }
         if let Some(etcd) = self.etcd.take() {
             etcd.kill().await;
         }
@@ -167,18 +190,39 @@ impl ControlPlane {
         let origin = match join::remembered(&self.site)? {
             Some(origin) => origin,
             None if intent == EtcdIntent::Run => join::remember(&self.site, Origin::New)?,
+            None if let EtcdIntent::Recover { skip_hash_check } = intent => {
+                self.restore_etcd(skip_hash_check).await?;
+                Origin::Restarts
+            }
             None => match join::join(&self.setting, self.server, &self.site).await? {
                 Some(origin) => origin,
                 None => return Ok(()),
             },
         };
-        self.etcd = Some(self.start("etcd", &arguments::etcd(&self.site, cluster, &origin))?);
+        self.etcd = Some(self.start("etcd", None, &arguments::etcd(&self.site, cluster, &origin))?);
         Ok(())
     }
 
-    fn start(&self, program: &str, arguments: &[String]) -> Result<Process, StartError> {
-        let log = self.site.dir.join("logs").join(format!("{program}.log"));
-        Process::start(&self.setting.kube, program, arguments, &self.setting.root, &log)
+    /// Makes etcd's data from the snapshot that was uploaded, aside first: half of them must not be taken for all.
+    async fn restore_etcd(&self, skip_hash_check: bool) -> Result<(), ControlPlaneError> {
+        let snapshot = self.setting.machines.look_at(self.server, |guest, _| guest.uploaded_snapshot().cloned());
+        let bytes = snapshot.flatten().unwrap_or_default();
+        let (file, aside) = (self.site.dir.join("etcd.snapshot"), self.site.dir.join("etcd/restored"));
+        tokio::fs::write(&file, bytes).await?;
+        remove_dir(&aside)?;
+        let arguments = arguments::restore(&self.site, &file, &aside, skip_hash_check);
+        let program = self.programs.of(None);
+        Process::complete(program, "etcdutl", &arguments, &self.setting.root, &self.log("etcdutl")).await?;
+        Ok(tokio::fs::rename(&aside, self.site.dir.join("etcd/data")).await?)
+    }
+
+    fn start(&self, program: &str, version: Option<&str>, arguments: &[String]) -> Result<Process, StartError> {
+        let kube = self.programs.of(version);
+        Process::start(kube, program, arguments, &self.setting.root, &self.log(program))
+    }
+
+    fn log(&self, program: &str) -> PathBuf {
+        self.site.dir.join("logs").join(format!("{program}.log"))
     }
 
     /// What etcd answers; a learner is put up for promotion.
@@ -200,19 +244,30 @@ impl ControlPlane {
         Ok(report)
     }
 
-    /// Starts the API server, and once it answers the others; a changed configuration starts them anew.
-    fn keep_static_pods(&mut self, cluster: &Arc<Cluster>) -> Result<(), ControlPlaneError> {
-        let current = match &mut self.static_pods {
-            Some(pods) => pods.cluster == *cluster && pods.api_server.ended().is_none(),
-            None => false,
-        };
-        if !current {
-            self.static_pods = None;
-            files::write_kubernetes(&self.site, cluster)?;
-            let api = admin(&self.site, &self.site)?;
-            let api_server = self.start("kube-apiserver", &arguments::api_server(&self.site, cluster))?;
-            self.static_pods = Some(StaticPods { cluster: Arc::clone(cluster), api, api_server, others: Vec::new() });
+    /// Starts the API server, and once it answers the others; what a changed configuration concerns is started anew.
+    async fn keep_static_pods(&mut self, cluster: &Arc<Cluster>) -> Result<(), ControlPlaneError> {
+        if let Some(pods) = &mut self.static_pods
+            && pods.api_server.ended().is_none()
+            && pods.serves_the_same(cluster)
+        {
+            if pods.cluster.controller_manager != cluster.controller_manager {
+                end(pods.controller_manager.take()).await;
+            }
+            if pods.cluster.scheduler != cluster.scheduler {
+                end(pods.scheduler.take()).await;
+            }
+            pods.cluster = Arc::clone(cluster);
+            return Ok(());
         }
+        if let Some(pods) = self.static_pods.take() {
+            pods.end().await;
+        }
+        files::write_kubernetes(&self.site, cluster)?;
+        let api = admin(&self.site, &self.site)?;
+        let version = cluster.api_server().version();
+        let api_server = self.start("kube-apiserver", version, &arguments::api_server(&self.site, cluster))?;
+        let cluster = Arc::clone(cluster);
+        self.static_pods = Some(StaticPods { cluster, api, api_server, controller_manager: None, scheduler: None });
         Ok(())
     }
 
@@ -226,18 +281,28 @@ impl ControlPlane {
             manifests::apply(&pods.api, cluster).await?;
             self.bootstrapped = true;
         }
-        pods.others.retain_mut(|process| process.ended().is_none());
-        if pods.others.len() < 2 {
-            pods.others.clear();
-            let others = [
-                self.start("kube-controller-manager", &arguments::controller_manager(&self.site, cluster))?,
-                self.start("kube-scheduler", &arguments::scheduler(&self.site, cluster))?,
-            ];
-            if let Some(pods) = &mut self.static_pods {
-                pods.others.extend(others);
-            }
+        let runs = |process: &mut Option<Process>| process.as_mut().is_some_and(|it| it.ended().is_none());
+        let (manages, schedules) = (runs(&mut pods.controller_manager), runs(&mut pods.scheduler));
+        let (mut manager, mut scheduler) = (None, None);
+        if !manages {
+            let arguments = arguments::controller_manager(&self.site, cluster);
+            manager = Some(self.start("kube-controller-manager", cluster.controller_manager.version(), &arguments)?);
+        }
+        if !schedules {
+            let arguments = arguments::scheduler(&self.site, cluster);
+            scheduler = Some(self.start("kube-scheduler", cluster.scheduler.version(), &arguments)?);
+        }
+        if let Some(pods) = &mut self.static_pods {
+            pods.controller_manager = manager.or_else(|| pods.controller_manager.take());
+            pods.scheduler = scheduler.or_else(|| pods.scheduler.take());
         }
         Ok(true)
+    }
+}
+
+async fn end(process: Option<Process>) {
+    if let Some(process) = process {
+        process.kill().await;
     }
 }
 

@@ -17,7 +17,7 @@ use crate::talos::wire::etcdserverpb::cluster_client::ClusterClient;
 use crate::talos::wire::etcdserverpb::maintenance_client::MaintenanceClient;
 use crate::talos::wire::etcdserverpb::{
     Member, MemberAddRequest, MemberListRequest, MemberPromoteRequest, MemberRemoveRequest, MoveLeaderRequest,
-    StatusRequest, StatusResponse,
+    SnapshotRequest, StatusRequest, StatusResponse,
 };
 
 /// How long a call may take; Talos gives up after 15 s, and a simulation has less patience.
@@ -96,6 +96,19 @@ impl Etcd {
     /// `NotFound`, or without a leader.
     pub async fn remove(&self, member: u64) -> Result<(), Status> {
         self.cluster().member_remove(MemberRemoveRequest { id: member }).await.map(drop)
+    }
+
+    /// A snapshot of this member's database, in the pieces in which it comes.
+    ///
+    /// # Errors
+    /// Where it does not answer, or breaks off.
+    pub async fn snapshot(&self) -> Result<Vec<Vec<u8>>, Status> {
+        let mut stream = self.maintenance().snapshot(SnapshotRequest {}).await?.into_inner();
+        let mut blobs = Vec::new();
+        while let Some(piece) = stream.message().await? {
+            blobs.push(piece.blob);
+        }
+        Ok(blobs)
     }
 
     /// Hands leadership to another member; only the leader can.

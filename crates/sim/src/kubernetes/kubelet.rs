@@ -55,7 +55,8 @@ pub(super) struct Kubelet {
     site: Site,
     registered: bool,
     decorated: Option<Value>,
-    told: Option<(bool, String)>,
+    /// Readiness, boot and version that the status told last.
+    told: Option<(bool, String, String)>,
     changed_at: Timestamp,
     status_at: Instant,
     lease_at: Instant,
@@ -107,9 +108,7 @@ impl Kubelet {
         self.decorate(&facts, &api, peer).await?;
         self.tell_status(&facts, &api).await?;
         self.renew_lease(&facts, &api).await?;
-        if facts.ready {
-            pods::run(&api, &facts.name, facts.internal_ip).await?;
-        }
+        pods::run(&api, &facts.name, facts.internal_ip, facts.ready).await?;
         Ok(())
     }
 
@@ -153,6 +152,12 @@ impl Kubelet {
             return Ok(());
         }
         let path = format!("/api/v1/nodes/{}", facts.name);
+        let node = match api.call(Method::GET, &path, Body::Empty).await {
+            Ok(node) => node,
+            // Somebody deleted it; it has nothing to be written to until the next boot.
+            Err(error) if error.is(StatusCode::NOT_FOUND) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         let as_admin = match facts.role {
             Role::ControlPlane => {
                 let at = Site { address: peer.address, ..self.site.clone() };
@@ -162,7 +167,7 @@ impl Kubelet {
             Role::Worker => None,
         };
         let api = as_admin.as_ref().unwrap_or(api);
-        match api.call(Method::PATCH, &path, Body::Merge(&wanted)).await {
+        match api.call(Method::PATCH, &path, Body::Merge(&facts.replacement(&node))).await {
             Err(error) if !error.is(StatusCode::FORBIDDEN) => Err(error.into()),
             Ok(_) => {
                 self.decorated = Some(wanted);
@@ -177,11 +182,11 @@ impl Kubelet {
     }
 
     async fn tell_status(&mut self, facts: &NodeFacts, api: &Api) -> Result<(), KubeletError> {
-        let now = (facts.ready, facts.boot_id.clone());
+        let now = (facts.ready, facts.boot_id.clone(), facts.kubelet_version.clone());
         if self.told.as_ref() == Some(&now) && Instant::now() < self.status_at {
             return Ok(());
         }
-        if self.told.as_ref() != Some(&now) {
+        if self.told.as_ref().is_none_or(|told| told.0 != now.0) {
             self.changed_at = Timestamp::now();
         }
         let status = json!({"status": facts.status(Some(self.changed_at))});

@@ -4,11 +4,11 @@
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::world::catalogue::{Architecture, ServerType};
 use crate::world::machine::config::{MachineConfig, Role};
-use crate::world::machine::{Guest, taints_at_birth};
+use crate::world::machine::{Guest, OWNED_ANNOTATIONS, OWNED_LABELS, taints_at_birth};
 
 /// What a kubelet knows of its node.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(super) struct NodeFacts {
     architecture: &'static str,
     resources: Value,
     talos_version: String,
-    kubelet_version: String,
+    pub(super) kubelet_version: String,
     provider_id: Option<String>,
     external_cloud_provider: bool,
     labels: Value,
@@ -60,7 +60,7 @@ impl NodeFacts {
             resources: server_type
                 .map_or_else(|| resources(2, 4, 40), |it| resources(it.cores, it.memory_gb, it.disk_gb)),
             talos_version: guest.version().to_owned(),
-            kubelet_version: machine.kubelet().version().unwrap_or("v0.0.0").to_owned(),
+            kubelet_version: guest.kubelet_version().unwrap_or("v0.0.0").to_owned(),
             provider_id: machine.provider_id().map(str::to_owned),
             external_cloud_provider: cluster.external_cloud_provider(),
             labels: json!(labels),
@@ -92,6 +92,27 @@ impl NodeFacts {
     /// What Talos writes onto the node once it is registered: the configuration's labels and annotations.
     pub(super) fn decoration(&self) -> Value {
         json!({"metadata": {"labels": self.labels, "annotations": self.annotations}})
+    }
+
+    /// The patch that puts them in place of those that Talos noted on the node as its own.
+    pub(super) fn replacement(&self, node: &Value) -> Value {
+        let owned = |note: &str| -> Vec<String> {
+            let noted = node.pointer("/metadata/annotations").and_then(|it| it.get(note)).and_then(Value::as_str);
+            noted.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+        };
+        let replace = |wanted: &Value, note: &str| {
+            let mut values: Map<String, Value> = owned(note).into_iter().map(|key| (key, Value::Null)).collect();
+            values.extend(wanted.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+            values
+        };
+        let keys = |wanted: &Value| {
+            let keys: Vec<&String> = wanted.as_object().into_iter().flatten().map(|(key, _)| key).collect();
+            json!(json!(keys).to_string())
+        };
+        let mut annotations = replace(&self.annotations, OWNED_ANNOTATIONS);
+        annotations.insert(OWNED_LABELS.to_owned(), keys(&self.labels));
+        annotations.insert(OWNED_ANNOTATIONS.to_owned(), keys(&self.annotations));
+        json!({"metadata": {"labels": replace(&self.labels, OWNED_LABELS), "annotations": annotations}})
     }
 
     /// The node's status; `since` is when it last changed between ready and not.

@@ -1,4 +1,5 @@
-//! Pods on a node without containers: what is scheduled there counts as running, and what is deleted goes.
+//! Pods on a node without containers: what is scheduled there counts as running and ready while its machine runs, and what
+//! is deleted goes. Images are never pulled, probes never run, and nothing ever completes.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +10,9 @@ use serde_json::{Value, json};
 use super::api::{Api, ApiError, Body};
 
 /// Looks at the node's pods once and moves each on.
-pub(super) async fn run(api: &Api, node: &str, address: Ipv4Addr) -> Result<(), ApiError> {
+///
+/// Without a pod network only those start that use the node's own.
+pub(super) async fn run(api: &Api, node: &str, address: Ipv4Addr, network: bool) -> Result<(), ApiError> {
     let path = format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{node}");
     let pods = api.call(Method::GET, &path, Body::Empty).await?;
     for pod in pods.get("items").and_then(Value::as_array).into_iter().flatten() {
@@ -19,7 +22,7 @@ pub(super) async fn run(api: &Api, node: &str, address: Ipv4Addr) -> Result<(), 
         let moved = if text("/metadata/deletionTimestamp").is_some() {
             let at_once = json!({"gracePeriodSeconds": 0, "preconditions": {"uid": text("/metadata/uid")}});
             api.call(Method::DELETE, &path, Body::Object(&at_once)).await
-        } else if matches!(text("/status/phase"), None | Some("Pending")) {
+        } else if starts(pod, network) {
             let status = json!({"status": running(pod, address)});
             api.call(Method::PATCH, &format!("{path}/status"), Body::Strategic(&status)).await
         } else {
@@ -31,6 +34,23 @@ pub(super) async fn run(api: &Api, node: &str, address: Ipv4Addr) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Whether a pod is to be started, or to be ready again: nodes that were silent for long have theirs marked as not ready.
+fn starts(pod: &Value, network: bool) -> bool {
+    if pod.pointer("/spec/hostNetwork") != Some(&Value::Bool(true)) && !network {
+        return false;
+    }
+    match pod.pointer("/status/phase").and_then(Value::as_str) {
+        None | Some("Pending") => true,
+        Some("Running") => !is_ready(pod),
+        Some(_) => false,
+    }
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|it| it["type"] == "Ready" && it["status"] == "True")
 }
 
 fn running(pod: &Value, address: Ipv4Addr) -> Value {

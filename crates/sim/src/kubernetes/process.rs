@@ -17,7 +17,7 @@ const NOTES: &str = "processes";
 
 /// A program that cannot be started.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start {program}: {source}")]
+#[error("cannot run {program}: {source}")]
 pub(super) struct StartError {
     program: String,
     source: io::Error,
@@ -63,6 +63,25 @@ impl Process {
             Ok(Self { child, group: i32::try_from(id).ok().map(Pid::from_raw), note })
         };
         started().map_err(|source| StartError { program: program.to_owned(), source })
+    }
+
+    /// Runs `program` to its end, with its output appended to `log_path`; killed when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// As [`Process::start`], and where it ends badly.
+    pub(super) async fn complete(
+        kube: &Path,
+        program: &str,
+        arguments: &[String],
+        root: &Path,
+        log_path: &Path,
+    ) -> Result<(), StartError> {
+        let mut process = Self::start(kube, program, arguments, root, log_path)?;
+        let failed = |source| StartError { program: program.to_owned(), source };
+        match process.child.wait().await.map_err(failed)? {
+            status if status.success() => Ok(()),
+            status => Err(failed(io::Error::other(format!("it ended with {status}; see {}", log_path.display())))),
+        }
     }
 
     /// How it ended, if it did.

@@ -35,6 +35,7 @@ answers!(
     EtcdForfeitLeadership,
     EtcdLeaveCluster,
     EtcdMembers,
+    EtcdRecover,
     EtcdRemoveMemberById,
     EtcdStatus,
     GenerateClientConfiguration,

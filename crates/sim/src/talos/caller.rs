@@ -30,7 +30,8 @@ fn sufficient(method: &str) -> &'static [&'static str] {
         "Events" | "ServiceList" | "Version" | "State" => READERS,
         "ApplyConfiguration" => &[ADMIN, READER],
         "EtcdMemberList" | "EtcdStatus" => &[ADMIN, OPERATOR, READER, BACKUP],
-        "Reboot" | "Shutdown" => &[ADMIN, OPERATOR],
+        "EtcdSnapshot" => &[ADMIN, OPERATOR, BACKUP],
+        "ImagePull" | "Reboot" | "Shutdown" => &[ADMIN, OPERATOR],
         _ => &[ADMIN],
     }
 }

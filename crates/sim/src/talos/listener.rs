@@ -24,6 +24,7 @@ use super::machines::Machines;
 use super::pki::{Leaf, PkiError, Signer, Usage, local_names};
 use super::tls;
 use super::wire::cosi::resource::state_server::StateServer;
+use super::wire::machine::image_service_server::ImageServiceServer;
 use super::wire::machine::lifecycle_service_server::LifecycleServiceServer;
 use super::wire::machine::machine_service_server::MachineServiceServer;
 use crate::world::ServerId;
@@ -83,6 +84,7 @@ impl Listener {
         let service = Service { machines: machines.clone(), server };
         let routes = Routes::new(MachineServiceServer::new(service.clone()).max_decoding_message_size(MESSAGE_BYTES))
             .add_service(LifecycleServiceServer::new(service.clone()))
+            .add_service(ImageServiceServer::new(service.clone()))
             .add_service(StateServer::new(service));
         Ok(Self { machines, server, address, apid, socket, certificate, routes })
     }

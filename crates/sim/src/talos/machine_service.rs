@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::answers::ask_each;
 use super::caller::{Caller, status};
@@ -139,11 +139,13 @@ impl MachineService for Service {
 
     async fn bootstrap(&self, request: Request<BootstrapRequest>) -> Result<Response<BootstrapResponse>, Status> {
         let (_, targets) = self.targets(&request, "Bootstrap")?;
-        if request.get_ref().recover_etcd {
-            return Err(Status::failed_precondition("no etcd snapshot was uploaded to recover from"));
-        }
+        let BootstrapRequest { recover_etcd, recover_skip_hash_check } = request.into_inner();
         let messages = ask_each(targets, async |server| {
-            self.machines.ask(|guests, now| guests.bootstrap(server, now)).map_err(status)?;
+            let founded = self.machines.ask(|guests, now| match recover_etcd {
+                true => guests.bootstrap_recovered(server, recover_skip_hash_check, now),
+                false => guests.bootstrap(server, now),
+            });
+            founded.map_err(status)?;
             Ok(Bootstrap::default())
         });
         Ok(Response::new(BootstrapResponse { messages: messages.await? }))
@@ -186,6 +188,17 @@ impl MachineService for Service {
         Ok(Response::new(EtcdMemberListResponse { messages: messages.await? }))
     }
 
+    async fn etcd_recover(&self, request: Request<Streaming<Data>>) -> Result<Response<EtcdRecoverResponse>, Status> {
+        let (_, server) = target(&self.machines, self.server, &request, "EtcdRecover")?;
+        let mut uploaded = request.into_inner();
+        let mut snapshot = Vec::new();
+        while let Some(data) = uploaded.message().await? {
+            snapshot.extend(data.bytes);
+        }
+        self.machines.ask(|guests, _| guests.etcd_recover(server, snapshot)).map_err(status)?;
+        Ok(Response::new(EtcdRecoverResponse { messages: vec![EtcdRecover::default()] }))
+    }
+
     async fn etcd_remove_member_by_id(
         &self,
         request: Request<EtcdRemoveMemberByIdRequest>,
@@ -197,6 +210,18 @@ impl MachineService for Service {
             Ok(EtcdRemoveMemberById::default())
         });
         Ok(Response::new(EtcdRemoveMemberByIdResponse { messages: messages.await? }))
+    }
+
+    type EtcdSnapshotStream = Stream<Data>;
+
+    async fn etcd_snapshot(
+        &self,
+        request: Request<EtcdSnapshotRequest>,
+    ) -> Result<Response<Self::EtcdSnapshotStream>, Status> {
+        let (_, server) = target(&self.machines, self.server, &request, "EtcdSnapshot")?;
+        let blobs = membership::snapshot(&self.machines, server).await?;
+        let data = blobs.into_iter().map(|bytes| Data { metadata: None, bytes });
+        Ok(Response::new(events::once(data.collect())))
     }
 
     async fn etcd_status(&self, request: Request<()>) -> Result<Response<EtcdStatusResponse>, Status> {

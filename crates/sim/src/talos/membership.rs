@@ -15,7 +15,7 @@ use super::wire::etcdserverpb::Member;
 use super::wire::machine::{EtcdMember, EtcdMemberStatus};
 use crate::kubernetes::Etcd;
 use crate::world::ServerId;
-use crate::world::machine::{Guests, Membership, RpcError};
+use crate::world::machine::{Guest, Guests, Membership, RpcError};
 
 /// How long the certificates for a call count.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -125,6 +125,14 @@ pub(super) async fn forfeit(machines: &Machines, server: ServerId) -> Result<Str
     Err(refused)
 }
 
+/// A snapshot of the member's database, with its hash at the end, in the pieces in which it comes.
+pub(super) async fn snapshot(machines: &Machines, server: ServerId) -> Result<Vec<Vec<u8>>, Status> {
+    match access(machines, server)? {
+        Access::Process(etcd) => etcd.snapshot().await,
+        Access::Model => Ok(vec![model(machines, |guests, _| guests.etcd_snapshot(server))?]),
+    }
+}
+
 /// Leaves the cluster; the data go.
 pub(super) async fn leave(machines: &Machines, server: ServerId) -> Result<(), Status> {
     let Access::Process(etcd) = access(machines, server)? else {
@@ -138,9 +146,26 @@ pub(super) async fn leave(machines: &Machines, server: ServerId) -> Result<(), S
         tracing::debug!(%server, %error, "leadership is not handed on before leaving");
     }
     let own = etcd.status().await?.header.map(|header| header.member_id).unwrap_or_default();
-    remove_patiently(&etcd, own).await?;
+    if let Err(error) = remove_patiently(&etcd, own).await
+        && !is_gone(machines, server, own).await
+    {
+        return Err(error);
+    }
     machines.ask(|guests, now| guests.etcd_left(server, now));
     Ok(())
+}
+
+/// Whether the others know a member no more: one that is removed ends, often before it has answered.
+async fn is_gone(machines: &Machines, server: ServerId, member: u64) -> bool {
+    for peer in machines.control_planes(server, Guest::etcd_healthy) {
+        if peer.server != server
+            && let Ok(Access::Process(etcd)) = access(machines, peer.server)
+            && let Ok(members) = etcd.members().await
+        {
+            return members.iter().all(|it| it.id != member);
+        }
+    }
+    false
 }
 
 /// Removes a member, again and again while etcd is unavailable for it: it consents only once all members have been
@@ -150,6 +175,8 @@ async fn remove_patiently(etcd: &Etcd, member: u64) -> Result<(), Status> {
     loop {
         match etcd.remove(member).await {
             Err(error) if error.code() == Code::Unavailable && Instant::now() < deadline => sleep(RETRY).await,
+            // An attempt whose answer was lost has removed it.
+            Err(error) if error.code() == Code::NotFound => return Ok(()),
             removed => return removed,
         }
     }

@@ -9,6 +9,7 @@
 //! and encryption, which need a socket to mean anything.
 
 pub mod config;
+mod effects;
 mod etcd;
 mod events;
 mod guest;
@@ -16,6 +17,7 @@ mod latencies;
 mod nodes;
 mod passing;
 mod phase;
+mod readiness;
 mod requests;
 mod services;
 mod status;
@@ -26,12 +28,12 @@ use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
-pub use etcd::{EtcdData, Member};
+pub use etcd::{EtcdData, Member, Snapshot};
 pub use events::{Entry, EventLog, Happening};
 pub use guest::{Apid, EtcdIntent, Guest, Host, Stage};
 pub use latencies::GuestLatencies;
-pub use nodes::Node;
-pub(crate) use nodes::taints_at_birth;
+pub use nodes::{AddOns, Node};
+pub(crate) use nodes::{OWNED_ANNOTATIONS, OWNED_LABELS, taints_at_birth};
 pub use requests::{Applied, ApplyMode, ResetRequest};
 pub use services::Service;
 pub use status::{RpcCode, RpcError};
@@ -84,7 +86,7 @@ impl Guests {
         let mut ids = Rng::new(seed);
         let etcd = EtcdModel::new(Rng::new(ids.next_u64()));
         let pace = Pace { spans: latencies, scale, rng: Rng::new(ids.next_u64()) };
-        Self { guests: BTreeMap::new(), membership, etcd, nodes: Nodes::new(), pace, ids, halted: Vec::new() }
+        Self { guests: BTreeMap::new(), membership, etcd, nodes: Nodes::default(), pace, ids, halted: Vec::new() }
     }
 
     /// Who plays etcd and Kubernetes from now on; to be said before the first machine boots.
@@ -180,7 +182,8 @@ impl Guests {
     /// When the next machine changes by itself.
     #[must_use]
     pub fn next_event(&self) -> Option<Timestamp> {
-        self.guests.values().filter_map(Guest::due).min()
+        let guests = self.guests.values().filter_map(Guest::due).min();
+        guests.into_iter().chain(self.nodes.due()).min()
     }
 }
 

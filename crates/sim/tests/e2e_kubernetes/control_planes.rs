@@ -3,7 +3,7 @@
 use helix_sim::kubernetes::{Api, Body};
 use helix_sim::world::machine::Guest;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tonic::Status;
 
 use crate::lab::Lab;
@@ -11,7 +11,7 @@ use crate::lab::Lab;
 const CILIUM: &str = "/apis/apps/v1/namespaces/kube-system/daemonsets";
 
 /// A node, once something holds of it.
-async fn node(lab: &Lab, api: &Api, name: &str, holds: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn node(lab: &Lab, api: &Api, name: &str, holds: impl Fn(&Value) -> bool) -> Value {
     lab.eventually(name, || async {
         let found = api.call(Method::GET, &format!("/api/v1/nodes/{name}"), Body::Empty).await;
         match found {
@@ -27,30 +27,18 @@ fn has_label(node: &Value, label: &str) -> bool {
     node["metadata"]["labels"].get(label).is_some()
 }
 
-fn ready(node: &Value) -> Option<&str> {
+pub(crate) fn ready(node: &Value) -> Option<&str> {
     let conditions = node.pointer("/status/conditions")?.as_array()?;
     conditions.iter().find(|condition| condition["type"] == "Ready")?["status"].as_str()
 }
 
-fn taints(node: &Value) -> Vec<&str> {
+pub(crate) fn taints(node: &Value) -> Vec<&str> {
     let taints = node.pointer("/spec/taints").and_then(Value::as_array);
     taints.into_iter().flatten().filter_map(|taint| taint["key"].as_str()).collect()
 }
 
 fn cilium() -> Value {
-    json!({
-        "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "cilium", "namespace": "kube-system"},
-        "spec": {
-            "selector": {"matchLabels": {"k8s-app": "cilium"}},
-            "template": {
-                "metadata": {"labels": {"k8s-app": "cilium"}},
-                "spec": {
-                    "hostNetwork": true, "tolerations": [{"operator": "Exists"}],
-                    "containers": [{"name": "agent", "image": "cilium"}],
-                },
-            },
-        },
-    })
+    serde_saphyr::from_str(include_str!("../../manifests/cilium.yaml")).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod control_planes;
+mod day_two;
 #[allow(dead_code, reason = "some of it only the tests of the API use")]
 #[path = "../talos/lab.rs"]
 mod lab;

@@ -9,7 +9,7 @@ use helix_sim::kubernetes::{self, Api, Setting};
 use helix_sim::talos::pki::{Leaf, Signer, Usage};
 use helix_sim::talos::tls::{self, Protocol};
 use helix_sim::talos::wire::machine::BootstrapRequest;
-use helix_sim::world::machine::config::MachineConfig;
+use helix_sim::world::machine::config::{Grammar, MachineConfig};
 use helix_sim::world::{ServerId, TimeScale};
 use tonic::Status;
 
@@ -28,10 +28,30 @@ fn kube() -> Option<PathBuf> {
     found
 }
 
+/// The program of the minor version before, and that version; only where somebody has asked for it.
+fn previous_kube() -> Option<(PathBuf, String)> {
+    let Some(directory) = std::env::var_os("HELIX_PREVIOUS_TOOLS_DIR").map(PathBuf::from) else {
+        eprintln!("this test runs where HELIX_PREVIOUS_TOOLS_DIR names what `cargo xtask tools --previous` built");
+        return None;
+    };
+    let name = directory.file_name().unwrap().to_str().unwrap();
+    let version = name.strip_prefix("kube-").and_then(|rest| rest.split('-').next()).unwrap().to_owned();
+    Some((directory.join("kube"), version))
+}
+
 impl Lab {
     /// With real etcd members and API servers; `None` where the tool for that is absent, too.
     pub(crate) fn with_processes() -> Option<Self> {
-        let kube = kube()?;
+        Self::with_kubes(vec![kube()?])
+    }
+
+    /// The same with two versions of Kubernetes, and the earlier of these.
+    pub(crate) fn with_two_versions() -> Option<(Self, String)> {
+        let (previous, version) = previous_kube()?;
+        Some((Self::with_kubes(vec![kube()?, previous])?, version))
+    }
+
+    fn with_kubes(kube: Vec<PathBuf>) -> Option<Self> {
         let mut lab = Self::new()?;
         let dir = tempfile::tempdir().unwrap();
         let setting = Setting {
@@ -63,7 +83,7 @@ impl Lab {
 
     /// The API on an address, as the cluster's administrator.
     pub(crate) fn admin(&self, address: Ipv4Addr) -> Api {
-        let config = MachineConfig::parse(&self.sample("controlplane", "any")).unwrap();
+        let config = MachineConfig::parse(&self.sample("controlplane", "any"), Grammar::V1_13).unwrap();
         let signer = Signer::load(&config.cluster().unwrap().ca, "cluster.ca").unwrap();
         let leaf = Leaf {
             common_name: "admin",

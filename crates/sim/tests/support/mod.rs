@@ -7,6 +7,8 @@ use helix_crds::HelixPlatform;
 use helix_sim::inprocess::Universe;
 use helix_sim::inprocess::life::Life;
 use helix_sim::world::WorldConfig;
+use helix_sim::world::catalogue::Architecture;
+use helix_sim::world::images::{SCHEMATIC, SCHEMATIC_LABEL, TALOS_VERSION_LABEL};
 use jiff::{SignedDuration, Timestamp};
 
 /// Longer than anything takes that ends well.
@@ -25,6 +27,15 @@ pub(crate) fn sandbox() -> HelixPlatform {
 pub(crate) fn universe(seed: u64) -> Universe {
     let now: Timestamp = "2026-11-21T00:00:00Z".parse().expect("a time");
     Universe::new(WorldConfig { seed, ..WorldConfig::default() }, now)
+}
+
+/// Uploads a snapshot of that Talos, as hands would.
+pub(crate) fn upload_snapshot(universe: &Universe, talos: &str) {
+    let labels = [(TALOS_VERSION_LABEL, talos), (SCHEMATIC_LABEL, SCHEMATIC)];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    universe.with_world(|world, project, _| {
+        world.add_snapshot(project, talos, Architecture::X86, labels.into()).expect("the labels are good");
+    });
 }
 
 /// How many servers exist.

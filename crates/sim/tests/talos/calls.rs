@@ -2,14 +2,17 @@
 
 use std::io::Read as _;
 
+use helix_sim::talos::wire::common::Data;
 use helix_sim::talos::wire::machine::apply_configuration_request::Mode;
+use helix_sim::talos::wire::machine::image_service_pull_response::Response as Pulled;
 use helix_sim::talos::wire::machine::lifecycle_service_install_progress::Response as Progress;
 use helix_sim::talos::wire::machine::{
     BootstrapRequest, EtcdForfeitLeadershipRequest, EtcdMemberListRequest, EtcdRemoveMemberByIdRequest,
-    GenerateClientConfigurationRequest, InstallArtifactsSource, LifecycleServiceUpgradeRequest, UpgradeRequest,
+    EtcdSnapshotRequest, GenerateClientConfigurationRequest, ImageServicePullRequest, InstallArtifactsSource,
+    LifecycleServiceUpgradeRequest, RebootRequest, ResetPartitionSpec, ResetRequest, UpgradeRequest,
 };
 use helix_sim::world::ServerId;
-use helix_sim::world::machine::Guest;
+use helix_sim::world::machine::{Guest, Snapshot};
 use tonic::Code;
 
 use crate::lab::{Lab, configuration, to};
@@ -26,6 +29,24 @@ async fn cluster(lab: &Lab, count: usize) -> Vec<ServerId> {
         servers.push(server);
     }
     servers
+}
+
+fn upgrade_to(image: &str) -> LifecycleServiceUpgradeRequest {
+    let source = Some(InstallArtifactsSource { image_name: image.to_owned() });
+    LifecycleServiceUpgradeRequest { containerd: None, source }
+}
+
+/// Pulls an image; the name that the last message tells.
+async fn pull(lab: &Lab, server: ServerId, image: &str) -> String {
+    let request = ImageServicePullRequest { containerd: None, image_ref: image.to_owned() };
+    let mut messages = lab.client(server, "os:operator").images.pull(request).await.unwrap().into_inner();
+    let mut name = None;
+    while let Some(message) = messages.message().await.unwrap() {
+        if let Some(Pulled::Name(told)) = message.response {
+            name = Some(told);
+        }
+    }
+    name.unwrap()
 }
 
 async fn bootstrap(lab: &Lab, server: ServerId) {
@@ -52,9 +73,14 @@ async fn behaviour_31_a_second_bootstrap_exists_already_and_workers_have_none() 
     let Some(lab) = Lab::new() else { return };
     let server = lab.control_plane("cp-1").await;
     bootstrap(&lab, server).await;
-    let mut admin = lab.client(server, "os:admin");
-    let again = admin.machine.bootstrap(BootstrapRequest::default()).await.unwrap_err();
-    assert_eq!(again.code(), Code::AlreadyExists);
+    let again = lab.eventually("data of etcd", || async {
+        match lab.client(server, "os:admin").machine.bootstrap(BootstrapRequest::default()).await {
+            Err(error) if error.code() == Code::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => panic!("a second bootstrap"),
+        }
+    });
+    again.await;
     let worker = lab.machine("worker", "w-1").await;
     lab.until("a certified worker", worker, |guest| guest.apid() != helix_sim::world::machine::Apid::Closed).await;
     let refused = lab.eventually("an answer", || async {
@@ -100,10 +126,14 @@ async fn behaviour_36_and_37_upgrades_check_members_or_tell_by_exit_code() {
     let legacy = UpgradeRequest { image: image.clone(), ..UpgradeRequest::default() };
     let refused = admin.machine.upgrade(legacy).await.unwrap_err();
     assert!(refused.message().contains("member count(2)"), "{refused}");
+    let mut refused = admin.lifecycle.upgrade(upgrade_to(&image)).await;
+    assert_eq!(refused.as_mut().unwrap_err().code(), Code::NotFound, "it was not pulled");
     for (image, good) in [("ghcr.io/siderolabs/installer:v1.99.0".to_owned(), false), (image, true)] {
-        let source = Some(InstallArtifactsSource { image_name: image });
-        let request = LifecycleServiceUpgradeRequest { containerd: None, source };
+        assert_eq!(pull(&lab, servers[0], &image).await, image);
+        let request = upgrade_to(&image);
         let mut progress = admin.lifecycle.upgrade(request).await.unwrap().into_inner();
+        let busy = admin.lifecycle.upgrade(upgrade_to(&image)).await.unwrap_err();
+        assert_eq!(busy.code(), Code::FailedPrecondition);
         let mut exit_code = None;
         while let Some(message) = progress.message().await.unwrap() {
             if let Some(Progress::ExitCode(code)) = message.progress.and_then(|it| it.response) {
@@ -114,6 +144,8 @@ async fn behaviour_36_and_37_upgrades_check_members_or_tell_by_exit_code() {
     }
     let version = admin.machine.version(()).await.unwrap().into_inner();
     assert_eq!(version.messages[0].version.as_ref().unwrap().tag, "v1.13.9", "nothing changes before a reboot");
+    admin.machine.reboot(RebootRequest::default()).await.unwrap();
+    lab.until("the new version", servers[0], |guest| guest.is_up() && guest.version() == "v1.14.0").await;
     lab.end().await;
 }
 
@@ -178,5 +210,35 @@ async fn client_configurations_are_issued_and_get_in() {
     let mut reader = crate::lab::client(lab.address(server), lab.trusting(&identity));
     reader.machine.version(()).await.unwrap();
     assert!(text(issued.talosconfig).contains("contexts:"));
+    lab.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_is_streamed_and_a_cluster_founded_from_it() {
+    let Some(lab) = Lab::new() else { return };
+    let server = cluster(&lab, 1).await[0];
+    let mut backup = lab.client(server, "os:etcd:backup");
+    let mut stream = backup.machine.etcd_snapshot(EtcdSnapshotRequest {}).await.unwrap().into_inner();
+    let mut snapshot = Vec::new();
+    while let Some(data) = stream.message().await.unwrap() {
+        snapshot.extend(data.bytes);
+    }
+    assert!(Snapshot::decode(&snapshot, true).is_some());
+    let wiped = ResetPartitionSpec { label: "EPHEMERAL".to_owned(), wipe: true };
+    let request = ResetRequest { reboot: true, system_partitions_to_wipe: vec![wiped], ..ResetRequest::default() };
+    lab.client(server, "os:admin").machine.reset(request).await.unwrap();
+    lab.until("an empty disk", server, |guest| guest.is_up() && guest.etcd_member_id().is_none()).await;
+    lab.eventually("an upload", || async {
+        let pieces: Vec<Data> =
+            snapshot.chunks(100).map(|bytes| Data { metadata: None, bytes: bytes.to_vec() }).collect();
+        lab.client(server, "os:admin").machine.etcd_recover(tokio_stream::iter(pieces)).await
+    })
+    .await;
+    lab.eventually("a recovery", || async {
+        let request = BootstrapRequest { recover_etcd: true, recover_skip_hash_check: false };
+        lab.client(server, "os:admin").machine.bootstrap(request).await
+    })
+    .await;
+    lab.until("a voter", server, Guest::etcd_healthy).await;
     lab.end().await;
 }

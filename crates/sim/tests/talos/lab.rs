@@ -11,11 +11,12 @@ use helix_sim::talos::machines::Machines;
 use helix_sim::talos::pki::{Issued, Leaf, Signer, Usage};
 use helix_sim::talos::tls::{self, Protocol};
 use helix_sim::talos::wire::cosi::resource::state_client::StateClient;
+use helix_sim::talos::wire::machine::image_service_client::ImageServiceClient;
 use helix_sim::talos::wire::machine::lifecycle_service_client::LifecycleServiceClient;
 use helix_sim::talos::wire::machine::machine_service_client::MachineServiceClient;
 use helix_sim::talos::wire::machine::{ApplyConfigurationRequest, apply_configuration_request::Mode};
 use helix_sim::talos::{PORT, serve};
-use helix_sim::world::machine::config::MachineConfig;
+use helix_sim::world::machine::config::{Grammar, MachineConfig};
 use helix_sim::world::machine::{Apid, Guest};
 use helix_sim::world::networks::{CreateNetwork, NewSubnet, SubnetKind};
 use helix_sim::world::{CreateServer, FirewallId, NetworkId, ProjectId, ServerId, TimeScale, World, WorldConfig};
@@ -66,6 +67,7 @@ pub(crate) struct Lab {
 pub(crate) struct Client {
     pub(crate) machine: MachineServiceClient<Channel>,
     pub(crate) lifecycle: LifecycleServiceClient<Channel>,
+    pub(crate) images: ImageServiceClient<Channel>,
     pub(crate) state: StateClient<Channel>,
 }
 
@@ -226,7 +228,7 @@ impl Lab {
     }
 
     fn signer(&self) -> Signer {
-        let config = MachineConfig::parse(&self.sample("controlplane", "any")).unwrap();
+        let config = MachineConfig::parse(&self.sample("controlplane", "any"), Grammar::V1_13).unwrap();
         Signer::load(&config.machine().unwrap().ca, "machine.ca").unwrap()
     }
 }
@@ -261,6 +263,7 @@ pub(crate) fn client(address: Ipv4Addr, tls: Arc<ClientConfig>) -> Client {
     Client {
         machine: MachineServiceClient::new(channel.clone()),
         lifecycle: LifecycleServiceClient::new(channel.clone()),
+        images: ImageServiceClient::new(channel.clone()),
         state: StateClient::new(channel),
     }
 }

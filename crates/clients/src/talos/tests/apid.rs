@@ -304,9 +304,10 @@ fn get(request: cosi::GetRequest) -> Result<cosi::GetResponse, Status> {
     if asked != ("runtime", "MachineStatuses.runtime.talos.dev", "machine") {
         return Err(Status::permission_denied("not authorized"));
     }
+    let unmet = runtime::UnmetCondition { name: "services".into(), reason: "etcd is not healthy".into() };
     let status = runtime::MachineStatusSpec {
         stage: enums::RuntimeMachineStage::MachineStageBooting.into(),
-        status: Some(runtime::MachineStatusStatus { ready: true }),
+        status: Some(runtime::MachineStatusStatus { ready: false, unmet_conditions: vec![unmet] }),
     };
     let spec = cosi::Spec { proto_spec: status.encode_to_vec() };
     Ok(cosi::GetResponse { resource: Some(cosi::Resource { spec: Some(spec) }) })

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{World, durations, running};
+use super::{World, durations, pod_network, running};
 use crate::names::MachineName;
 use crate::observed::{
     EtcdFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, Missing, NodeFacts, ServerStatus, TalosFacts,
@@ -19,17 +19,21 @@ const ETCD: &str = "etcd";
 
 impl World<'_> {
     pub(super) fn settle_cluster(&mut self, platform: &ValidatedPlatform) -> Option<SignedDuration> {
+        let health = self.settle_health();
         let nodes = self.settle_nodes(platform);
         let api = self.settle_api(platform);
         let targets = self.settle_targets();
         let etcd = self.settle_etcd(platform);
-        [nodes, api, targets, etcd].into_iter().flatten().max()
+        [health, nodes, api, targets, etcd].into_iter().flatten().max()
     }
 
     /// Members start, join one after the other, and get their vote.
     fn settle_etcd(&mut self, platform: &ValidatedPlatform) -> Option<SignedDuration> {
         let Some(etcd) = self.observed.etcd.value() else { return self.recover_etcd(platform) };
         let members = etcd.members.clone();
+        if let Some(began) = self.name_member(platform, &members) {
+            return Some(began);
+        }
         let silent = members.iter().filter_map(|member| MachineName::parse(&member.hostname).ok());
         let silent: Vec<MachineName> =
             silent.filter(|machine| self.is_configured(machine) && !self.serves_etcd(machine)).collect();
@@ -40,20 +44,35 @@ impl World<'_> {
         if !self.etcd_decides() {
             return None;
         }
-        let learner = members.iter().find(|member| member.learner);
+        let learner = members.iter().find(|member| member.learner && !member.hostname.is_empty());
         if let Some(learner) = learner {
             let etcd = self.observed.etcd.value_mut()?;
             etcd.members.iter_mut().filter(|member| member.id == learner.id).for_each(|member| member.learner = false);
             return Some(durations::ETCD_PROMOTED);
         }
-        let pool = &platform.control_plane.name;
-        let joining = self.observed.talos.keys().find(|machine| {
-            let name = machine.to_string();
-            machine.pool() == pool && self.is_configured(machine) && members.iter().all(|it| it.hostname != name)
-        })?;
-        let joining = joining.clone();
+        let joining = self.joining(platform, &members)?;
         let member = EtcdMember { id: self.new_id(), hostname: joining.to_string(), learner: true };
         self.observed.etcd.value_mut()?.members.push(member);
+        self.start_etcd(&joining);
+        Some(durations::ETCD_STARTED)
+    }
+
+    /// A control plane that is configured and no member by name.
+    fn joining(&self, platform: &ValidatedPlatform, members: &[EtcdMember]) -> Option<MachineName> {
+        let pool = &platform.control_plane.name;
+        let joins = |machine: &&MachineName| {
+            let name = machine.to_string();
+            machine.pool() == pool && self.is_configured(machine) && members.iter().all(|it| it.hostname != name)
+        };
+        self.observed.talos.keys().find(joins).cloned()
+    }
+
+    /// A member tells its name only when its etcd has started: it is that of a machine which is joining.
+    fn name_member(&mut self, platform: &ValidatedPlatform, members: &[EtcdMember]) -> Option<SignedDuration> {
+        let nameless = members.iter().find(|member| member.hostname.is_empty())?.id;
+        let joining = self.joining(platform, members)?;
+        let etcd = self.observed.etcd.value_mut()?;
+        etcd.members.iter_mut().find(|member| member.id == nameless)?.hostname = joining.to_string();
         self.start_etcd(&joining);
         Some(durations::ETCD_STARTED)
     }
@@ -130,6 +149,29 @@ impl World<'_> {
         took
     }
 
+    /// Once the API answers, machines that were still starting finish: services, static pods and all but the pod network.
+    fn settle_health(&mut self) -> Option<SignedDuration> {
+        self.observed.kubernetes.value()?;
+        let ails = |machine: &MachineName| self.observed.talos_of(machine).is_some_and(|it| it.ailment().is_some());
+        let may_finish = |machine: &MachineName| !machine.is_control_plane() || self.serves_etcd(machine);
+        let starting: Vec<MachineName> = self
+            .observed
+            .talos
+            .keys()
+            .filter(|machine| self.is_configured(machine) && ails(machine) && may_finish(machine))
+            .cloned()
+            .collect();
+        for machine in &starting {
+            if let Some(Fact::Known { value: TalosFacts::Configured { stage, unmet, .. }, .. }) =
+                self.observed.talos.get_mut(machine)
+            {
+                *stage = MachineStage::Running;
+                *unmet = pod_network();
+            }
+        }
+        (!starting.is_empty()).then_some(durations::API_SERVED)
+    }
+
     /// Configured machines register, as their kubelet may.
     fn settle_nodes(&mut self, platform: &ValidatedPlatform) -> Option<SignedDuration> {
         let known: Vec<String> = self.observed.kubernetes.value()?.nodes.iter().map(|node| node.name.clone()).collect();
@@ -147,7 +189,8 @@ impl World<'_> {
     fn node(&self, platform: &ValidatedPlatform, machine: &MachineName) -> Option<NodeFacts> {
         let pool = platform.pool(machine.pool())?;
         let name = machine.to_string();
-        let server = self.observed.cloud.value()?.servers.iter().find(|server| server.name == name)?;
+        let cloud = self.observed.cloud.value()?;
+        let server = cloud.servers.iter().find(|server| server.name == name)?;
         Some(NodeFacts {
             name,
             provider_id: Some(format!("hcloud://{}", server.id)),
@@ -156,7 +199,7 @@ impl World<'_> {
             config_digest: Some(self.configured.get(machine)?.to_string()),
             taints: pool.taints.clone(),
             kubelet_version: format!("v{}", platform.versions.kubernetes),
-            internal_ip: server.private_ipv4,
+            internal_ip: cloud.private_ipv4(&server.private),
         })
     }
 
@@ -205,13 +248,13 @@ impl World<'_> {
     }
 
     pub(super) fn start_etcd(&mut self, machine: &MachineName) {
-        let Some(Fact::Known { value: TalosFacts::Configured { stage, ready, services, .. }, .. }) =
+        let Some(Fact::Known { value: TalosFacts::Configured { stage, unmet, services, .. }, .. }) =
             self.observed.talos.get_mut(machine)
         else {
             return;
         };
         *stage = MachineStage::Running;
-        *ready = true;
+        *unmet = pod_network();
         services.retain(|service| service.id != ETCD);
         services.push(running(ETCD));
     }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use semver::Version;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -12,9 +13,15 @@ use super::labels::kubelet_may_set;
 use super::{MachineConfigInputs, MachineRole, Storage};
 use crate::secrets::short_hex;
 
-/// Counts what the renderer makes of equal inputs. It is part of the digest, so that a Helix which renders otherwise
-/// sees every machine as outdated; a test holds it against the rendered text.
-pub(super) const RENDERER_VERSION: u32 = 1;
+/// Counts what the renderer makes of equal inputs, for each document style by itself. It is part of the digest, so that
+/// a Helix which renders otherwise sees every machine of that Talos as outdated; tests hold it against the text.
+pub(super) fn renderer_version(talos: &Version) -> u32 {
+    match (talos.major, talos.minor) {
+        (1, 13) => 1,
+        (1, 14) => 1,
+        _ => 0,
+    }
+}
 
 /// Names a machine configuration: equal inputs, bundle and renderer give equal digests. 32 hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -39,7 +46,7 @@ impl fmt::Display for ConfigDigest {
 pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> ConfigDigest {
     let mut canonical = Canonical(Sha256::new());
     canonical.text("helix.dev/machine-config/v1");
-    canonical.number(u64::from(RENDERER_VERSION));
+    canonical.number(u64::from(renderer_version(&inputs.talos_version)));
     canonical.text(bundle_digest);
     // Destructured, so that a new input cannot be forgotten here.
     let MachineConfigInputs {

@@ -2,18 +2,25 @@
 //!
 //! [`MachineConfigInputs`] is everything that a configuration follows from, but for the secret bundle. From it come the
 //! text ([`render_machine_config`]) and, without rendering, its identity ([`config_digest`]): a plan compares digests,
-//! only apply renders. Each Talos minor version has its own document style and so its own file ([`v1_13`]).
+//! only apply renders. Each Talos minor version has its own document style and so its own file ([`v1_13`],
+//! [`v1_14`]); what they share is in [`shapes`], [`api_server`] and [`volumes`].
 //!
 //! What a kubelet may not say of itself (NodeRestriction) is not rendered: [`split_labels`] keeps it for the
 //! Kubernetes API, and taints are given at birth by the kubelet's own `registerWithTaints`.
 
+mod api_server;
+mod change;
 mod digest;
 mod labels;
 mod patch;
+mod shapes;
 mod specimen;
 #[cfg(test)]
 mod tests;
+mod text;
 mod v1_13;
+mod v1_14;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -22,6 +29,7 @@ use ipnet::Ipv4Net;
 use semver::Version;
 use serde::Serialize;
 
+pub use change::{ChangeClass, change_class};
 pub use digest::{ConfigDigest, config_digest};
 pub use labels::{SplitLabels, split_labels};
 pub use patch::{PatchError, PatchProblem};
@@ -144,7 +152,8 @@ impl RenderError {
 pub fn render_machine_config(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Result<Secret, RenderError> {
     match (inputs.talos_version.major, inputs.talos_version.minor) {
         (1, 13) => v1_13::render(inputs, bundle),
-        _ => Err(RenderError::UnsupportedTalos { version: inputs.talos_version.clone(), supported: "1.13" }),
+        (1, 14) => v1_14::render(inputs, bundle),
+        _ => Err(RenderError::UnsupportedTalos { version: inputs.talos_version.clone(), supported: "1.13 and 1.14" }),
     }
 }
 

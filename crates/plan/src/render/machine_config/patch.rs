@@ -9,6 +9,7 @@
 //! `delete` is an error.
 
 mod fence;
+mod fields;
 
 use std::fmt;
 
@@ -35,8 +36,10 @@ impl PatchError {
         match self.problem {
             PatchProblem::Owned { .. } => "PatchTouchesOwnedField",
             PatchProblem::NotAMap
-            | PatchProblem::UnknownField
+            | PatchProblem::UnknownField { .. }
             | PatchProblem::UnknownDocument { .. }
+            | PatchProblem::Moved { .. }
+            | PatchProblem::ControlPlaneOnly
             | PatchProblem::UnknownDirective
             | PatchProblem::Mismatch { .. }
             | PatchProblem::NothingToDelete => "PatchInvalid",
@@ -51,10 +54,13 @@ pub enum PatchProblem {
     #[error("not a map; write a piece of a Talos machine configuration")]
     NotAMap,
     /// Talos has no such field.
-    #[error("Talos 1.13 has no such field; correct its name, or give `kind` if it belongs to another document")]
-    UnknownField,
+    #[error("this Talos has no such field; {}", Correction(.nearest))]
+    UnknownField {
+        /// The field that was probably meant.
+        nearest: Option<&'static str>,
+    },
     /// Talos has no such document.
-    #[error("Talos 1.13 has no document of kind `{kind}` in `v1alpha1`; correct apiVersion and kind")]
+    #[error("this Talos has no document of kind `{kind}` in `v1alpha1`; correct apiVersion and kind")]
     UnknownDocument {
         /// The kind that was given, or what stood in its place.
         kind: String,
@@ -68,6 +74,15 @@ pub enum PatchProblem {
         /// What to write instead.
         remedy: &'static str,
     },
+    /// Talos has moved this field into a document, which Helix writes.
+    #[error("this Talos keeps it in another document; patch `kind: {to}` instead")]
+    Moved {
+        /// The kind of that document, or several in backticks.
+        to: &'static str,
+    },
+    /// Talos takes this document on control planes only.
+    #[error("workers may not have this document; write the patch for spec.controlPlane")]
+    ControlPlaneOnly,
     /// The value is of another type than what it is to be merged into.
     #[error("{actual} cannot be merged into {expected}")]
     Mismatch {
@@ -90,8 +105,20 @@ impl fmt::Display for Place<'_> {
     }
 }
 
+/// What to do about a field that does not exist.
+struct Correction<'a>(&'a Option<&'static str>);
+
+impl fmt::Display for Correction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, "is `{name}` meant?"),
+            None => f.write_str("correct its name, or give `kind` if it belongs to another document"),
+        }
+    }
+}
+
 /// A problem and its path, before it is known which patch it is in.
-type Found = (String, PatchProblem);
+pub(super) type Found = (String, PatchProblem);
 
 /// How a list takes a patch.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,11 +132,14 @@ enum ListRule {
 }
 
 impl ListRule {
-    /// The rule of Talos 1.13 for the list at `path`.
+    /// Talos' rule for the list at `path`.
     fn of(path: &str) -> Self {
         match path {
             "cluster.network.podSubnets"
             | "cluster.network.serviceSubnets"
+            | "BGPInstanceConfig.advertise"
+            | "BGPInstanceConfig.importRoutes"
+            | "BGPInstanceConfig.neighbors"
             | "NetworkRuleConfig.ingress"
             | "NetworkRuleConfig.portSelector.ports" => Self::Replace,
             "cluster.apiServer.admissionControl" => Self::MergeBy("name"),
@@ -122,7 +152,19 @@ impl ListRule {
 }
 
 /// Maps that a patch replaces as a whole.
-const REPLACED_MAPS: [&str; 1] = ["cluster.apiServer.auditPolicy"];
+const REPLACED_MAPS: [&str; 6] = [
+    "cluster.apiServer.auditPolicy",
+    "CRIBaseRuntimeSpecConfig.overrides",
+    "KubeAuditPolicyConfig.configuration",
+    "KubeAuthenticationConfig.configuration",
+    "KubeCredentialProviderConfig.configuration",
+    "KubeStaticPodConfig.pod",
+];
+
+/// Refuses what may not be patched in the configuration of Talos 1.13.
+pub(super) fn check_style_1_13(role: MachineRole, patch: &Value) -> Result<(), Found> {
+    fence::check(role, patch)
+}
 
 /// Applies the patches in order to a machine configuration's documents.
 pub(super) fn apply_patches(
@@ -130,8 +172,17 @@ pub(super) fn apply_patches(
     documents: &mut Vec<Value>,
     patches: &[Value],
 ) -> Result<(), PatchError> {
+    apply_patches_within(documents, patches, |patch| check_style_1_13(role, patch))
+}
+
+/// Applies them within the fence of another Talos: `check` refuses what may not be patched there.
+pub(super) fn apply_patches_within(
+    documents: &mut Vec<Value>,
+    patches: &[Value],
+    check: impl Fn(&Value) -> Result<(), Found>,
+) -> Result<(), PatchError> {
     for (index, patch) in patches.iter().enumerate() {
-        fence::check(role, patch).and_then(|()| apply(documents, patch)).map_err(|(path, problem)| PatchError {
+        check(patch).and_then(|()| apply(documents, patch)).map_err(|(path, problem)| PatchError {
             index,
             path,
             problem,

@@ -8,12 +8,12 @@ use crate::secrets::tests::reference;
 
 const SCHEMATIC: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
 
-fn sample_bundle() -> Option<SecretBundle> {
+pub(super) fn sample_bundle() -> Option<SecretBundle> {
     reference("v1.13.9/generated/secrets.yaml").map(|text| SecretBundle::from_yaml(&text).unwrap())
 }
 
 /// A bundle that needs no reference material.
-fn plain_bundle() -> SecretBundle {
+pub(super) fn plain_bundle() -> SecretBundle {
     let authority = |name: &str| crate::secrets::CertificateAuthority {
         certificate: format!("{name} certificate"),
         key: Secret::new(format!("{name} key")),
@@ -33,7 +33,7 @@ fn plain_bundle() -> SecretBundle {
 }
 
 /// What the samples were made from, as far as a sample can say it.
-fn inputs(role: MachineRole) -> MachineConfigInputs {
+pub(super) fn inputs(role: MachineRole) -> MachineConfigInputs {
     let identity = PlatformIdentity { namespace: "n".into(), name: "sample".into(), uid: "u".into() };
     let worker = role == MachineRole::Worker;
     MachineConfigInputs {
@@ -57,7 +57,7 @@ fn inputs(role: MachineRole) -> MachineConfigInputs {
     }
 }
 
-fn documents(text: &str) -> Vec<Value> {
+pub(super) fn documents(text: &str) -> Vec<Value> {
     text.split("\n---\n")
         .map(|document| {
             let options = serde_saphyr::options! { strict_booleans: true };
@@ -66,7 +66,7 @@ fn documents(text: &str) -> Vec<Value> {
         .collect()
 }
 
-fn rendered(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Vec<Value> {
+pub(super) fn rendered(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Vec<Value> {
     documents(render_machine_config(inputs, bundle).unwrap().expose())
 }
 
@@ -76,7 +76,7 @@ fn patched(role: MachineRole, patches: &[Value]) -> Result<Vec<Value>, RenderErr
 }
 
 /// Every difference between two documents, as `path: theirs | ours`.
-fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
+pub(super) fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
     match (theirs, ours) {
         (Value::Object(a), Value::Object(b)) => {
             for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
@@ -213,10 +213,10 @@ fn storage_on_the_system_disk_is_kept_out_of_ephemeral() {
 
 #[test]
 fn another_talos_is_refused_with_what_is_known() {
-    let next = MachineConfigInputs { talos_version: Version::new(1, 14, 0), ..inputs(MachineRole::Worker) };
+    let next = MachineConfigInputs { talos_version: Version::new(1, 15, 0), ..inputs(MachineRole::Worker) };
     let error = render_machine_config(&next, &plain_bundle()).unwrap_err();
     assert_eq!(error.reason(), "TalosVersionUnsupported");
-    assert!(error.to_string().contains("1.13"), "{error}");
+    assert!(error.to_string().contains("1.13 and 1.14"), "{error}");
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn what_is_not_rendered_makes_no_other_digest() {
     assert_eq!(rendered(&changed, &plain_bundle()), rendered(&base, &plain_bundle()));
 }
 
-/// When this fails because the text has changed for equal inputs, count `RENDERER_VERSION` up: running machines then
+/// When this fails because the text has changed for equal inputs, count `renderer_version` up: running machines then
 /// count as outdated and get the new text.
 #[test]
 fn the_renderer_version_stands_for_the_text() {
@@ -280,7 +280,10 @@ fn the_renderer_version_stands_for_the_text() {
         }
     }
     let text = crate::secrets::short_hex(&hash.finalize());
-    assert_eq!((digest::RENDERER_VERSION, text.as_str()), (1, "5be5f4090571b6c20ebb6d508dc7b5d0"));
+    assert_eq!(
+        (digest::renderer_version(&Version::new(1, 13, 9)), text.as_str()),
+        (1, "5be5f4090571b6c20ebb6d508dc7b5d0")
+    );
 }
 
 mod patches {
@@ -410,8 +413,10 @@ mod patches {
     fn what_is_no_patch_is_refused_with_its_index_and_place() {
         let cases = [
             (json!("machine"), "", PatchProblem::NotAMap),
-            (json!({"machin": {}}), "machin", PatchProblem::UnknownField),
-            (json!({"machine": {"sysctl": {}}}), "machine.sysctl", PatchProblem::UnknownField),
+            (json!({"machin": {}}), "machin", PatchProblem::UnknownField { nearest: Some("machine") }),
+            (json!({"machine": {"kubelet": {"extraArg": {}}}}), "machine.kubelet.extraArg", {
+                PatchProblem::UnknownField { nearest: Some("extraArgs") }
+            }),
             (
                 json!({"kind": "NoSuch", "apiVersion": "v1alpha1"}),
                 "",
@@ -431,6 +436,12 @@ mod patches {
         }
         let error = patched(MachineRole::Worker, &[json!({"machine": {"type": "x"}})]).unwrap_err().to_string();
         assert!(error.starts_with("machineConfigPatches[0] at `machine.type`: Helix owns this field;"), "{error}");
+        let patches = [json!({}), json!({"machine": {"kubelet": {"extraArg": {}}}})];
+        let error = patched(MachineRole::Worker, &patches).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "machineConfigPatches[1] at `machine.kubelet.extraArg`: this Talos has no such field; is `extraArgs` meant?"
+        );
     }
 
     #[test]

@@ -3,28 +3,25 @@
 //! Fields are those that Talos' own generator sets for 1.13, plus what Hetzner and Cilium need; [`documents`] has the
 //! shapes. Nothing is decided here that the inputs do not say.
 
-mod api_server;
 mod documents;
-mod volumes;
 
 use std::collections::BTreeMap;
 
-use api_server::{AdmissionPlugin, ApiServer, AuditPolicy};
 use documents::{
-    CaPair, Cluster, ClusterNetwork, Component, ControlPlaneEndpoint, Discovery, Document, Enabled, Encoded, Etcd,
-    ExtraMount, Features, HostnameConfig, Install, Kernel, KeyOnly, Kubelet, KubeletConfiguration, Machine, Named,
-    NodeIp, Proxy, V1Alpha1,
+    AdmissionPlugin, ApiServer, Cluster, ClusterNetwork, Component, ControlPlaneEndpoint, Discovery, Document,
+    ExtraMount, Features, Install, Kernel, KeyOnly, Kubelet, Machine, Named, Proxy, V1Alpha1,
 };
-use serde::Serialize;
-use volumes::volumes;
 
-use super::labels::kubelet_may_set;
+use super::api_server::AuditPolicy;
 use super::patch::apply_patches;
+use super::shapes::{
+    CaPair, Enabled, Encoded, Etcd, HostnameConfig, KubeletConfiguration, NodeIp, kubelet_image, kubernetes_image,
+    labels_at_birth,
+};
+use super::text::assemble;
+use super::volumes::{VolumeConfig, volumes};
 use super::{CONFIG_ANNOTATION, MachineConfigInputs, MachineRole, RenderError, STORAGE_MOUNT, config_digest};
 use crate::secrets::{Secret, SecretBundle};
-
-/// Keeps the cloud controller manager from sending outside traffic to a machine.
-const NO_EXTERNAL_LOAD_BALANCER: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 pub(super) fn render(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Result<Secret, RenderError> {
     let digest = config_digest(inputs, &bundle.digest());
@@ -36,45 +33,15 @@ pub(super) fn render(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Res
         })),
         Document::Hostname(HostnameConfig::fixed(inputs.machine.to_string())),
     ];
-    documents.extend(volumes(inputs.storage));
-
-    let unwritable = || RenderError::Unwritable { machine: inputs.machine.clone() };
-    if inputs.patches.is_empty() {
-        return write(&documents).ok_or_else(unwritable);
-    }
-    let mut values = Vec::with_capacity(documents.len());
-    for document in &documents {
-        values.push(serde_json::to_value(document).map_err(|_| unwritable())?);
-    }
-    apply_patches(inputs.role, &mut values, &inputs.patches)?;
-    write(&values).ok_or_else(unwritable)
-}
-
-/// All documents as one YAML text.
-fn write(documents: &[impl Serialize]) -> Option<Secret> {
-    let mut text = String::with_capacity(16 * 1024);
-    for (index, document) in documents.iter().enumerate() {
-        if index > 0 {
-            text.push_str("---\n");
-        }
-        let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-        serde_saphyr::to_fmt_writer_with_options(&mut text, document, options).ok()?;
-    }
-    Some(Secret::new(text))
+    let volumes = volumes(inputs.storage);
+    let ephemeral = volumes.ephemeral.map(|provisioning| VolumeConfig::ephemeral(Some(provisioning)));
+    documents.extend(ephemeral.map(Document::Volume));
+    documents.extend(volumes.storage.map(Document::UserVolume));
+    assemble(inputs, &documents, apply_patches)
 }
 
 fn machine<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, digest: &'a str) -> Machine<'a> {
     let control_plane = inputs.role == MachineRole::ControlPlane;
-    let mut labels: BTreeMap<&str, &str> = inputs
-        .labels
-        .iter()
-        .filter(|(key, _)| kubelet_may_set(key))
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
-    // As Talos' generator does, but not where control planes are all there is: then nothing could take traffic.
-    if control_plane && !inputs.schedulable_control_planes {
-        labels.insert(NO_EXTERNAL_LOAD_BALANCER, "");
-    }
     Machine {
         kind: if control_plane { "controlplane" } else { "worker" },
         token: bundle.trustd_token.expose(),
@@ -89,21 +56,16 @@ fn machine<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, digest
         features: Features::for_cilium(),
         // Longhorn reaches its volumes by iSCSI.
         kernel: inputs.storage.map(|_| Kernel { modules: [Named { name: "iscsi_tcp" }] }),
-        node_labels: labels,
+        node_labels: labels_at_birth(inputs),
         node_annotations: BTreeMap::from([(CONFIG_ANNOTATION, digest)]),
     }
 }
 
 fn kubelet(inputs: &MachineConfigInputs) -> Kubelet<'_> {
     Kubelet {
-        image: format!("ghcr.io/siderolabs/kubelet:v{}", inputs.kubernetes_version),
+        image: kubelet_image(inputs),
         extra_mounts: inputs.storage.map(|_| [ExtraMount::shared(STORAGE_MOUNT)]),
-        extra_config: KubeletConfiguration {
-            // Talos does not set it, and the cloud controller manager comes too late for what goes by it.
-            provider_id: format!("hcloud://{}", inputs.server_id),
-            // At birth, because NodeRestriction lets a kubelet set taints only when it registers.
-            register_with_taints: &inputs.taints,
-        },
+        extra_config: KubeletConfiguration::of(inputs),
         default_runtime_seccomp_profile_enabled: true,
         node_ip: NodeIp { valid_subnets: [inputs.node_subnet] },
         disable_manifests_directory: true,
@@ -144,7 +106,7 @@ fn cluster<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle) -> Clu
 
 /// What only a control plane may know and run.
 fn add_control_plane<'a>(cluster: &mut Cluster<'a>, inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle) {
-    let image = |component: &str| format!("registry.k8s.io/{component}:v{}", inputs.kubernetes_version);
+    let image = |component: &str| kubernetes_image(inputs, component);
     cluster.ca = CaPair::full(&bundle.kubernetes_ca);
     cluster.proxy.image = Some(image("kube-proxy"));
     cluster.secretbox_encryption_secret = Some(bundle.secretbox_encryption_secret.expose());

@@ -2,10 +2,13 @@
 //! simulator acts on it.
 //!
 //! It checks the shape alone. Whether certificates and keys are any good shows where they are used: the in-process
-//! simulation has opaque ones. [`fields`] lists what Talos knows.
+//! simulation has opaque ones. [`fields`] and [`grammar`] list what Talos knows, [`documents`] carries what 1.14 says in
+//! documents of their own to where 1.13 says it.
 
 mod cluster;
+mod documents;
 mod fields;
+mod grammar;
 mod model;
 
 use std::collections::BTreeSet;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use cluster::Cluster;
+pub use grammar::Grammar;
 pub use model::{Authority, Machine, NodeTaint, Program, Role};
 
 /// A configuration that Talos would accept.
@@ -69,11 +73,11 @@ pub enum ConfigError {
 }
 
 impl MachineConfig {
-    /// Reads and checks a configuration of one or more documents.
+    /// Reads and checks a configuration of one or more documents, as the Talos of that grammar does.
     ///
     /// # Errors
     /// Whatever Talos would refuse with `InvalidArgument`.
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+    pub fn parse(text: &str, grammar: Grammar) -> Result<Self, ConfigError> {
         let options = serde_saphyr::options! { strict_booleans: true };
         let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
             .map_err(|error| ConfigError::Malformed(without_snippet(&error.to_string())))?;
@@ -89,8 +93,8 @@ impl MachineConfig {
         if main.is_none() && others.is_empty() {
             return Err(ConfigError::Malformed("no configuration documents found".to_owned()));
         }
-        check_documents(&others)?;
-        let v1alpha1 = main.map(V1Alpha1::read).transpose()?;
+        check_documents(&others, grammar)?;
+        let v1alpha1 = main.map(|main| V1Alpha1::read(main, &others)).transpose()?;
         let hostname = hostname_of(v1alpha1.as_ref(), &others)?;
         Ok(Self { text: text.into(), v1alpha1, hostname, documents: others })
     }
@@ -147,14 +151,16 @@ impl MachineConfig {
 }
 
 impl V1Alpha1 {
-    fn read(value: Value) -> Result<Self, ConfigError> {
+    fn read(value: Value, documents: &[Value]) -> Result<Self, ConfigError> {
         fields::check(&value)?;
         if value.get("version").and_then(Value::as_str) != Some("v1alpha1") {
             return Err(ConfigError::Malformed("\"version\" must be v1alpha1".to_owned()));
         }
-        let section = |key: &str| value.get(key).cloned().unwrap_or(Value::Null);
+        let told = documents::told_in_one(&value, documents)?;
+        let section = |key: &str| told.get(key).cloned().unwrap_or(Value::Null);
         let machine: Machine = section_of(section("machine"), "machine instructions")?;
         let cluster: Cluster = section_of(section("cluster"), "cluster instructions")?;
+        grammar::check_together(&value, machine.role, documents)?;
         machine.validate()?;
         cluster.validate(machine.role)?;
         Ok(Self { value, machine: Arc::new(machine), cluster: Arc::new(cluster) })
@@ -173,12 +179,12 @@ fn without_snippet(error: &str) -> String {
     error.lines().next().unwrap_or_default().to_owned()
 }
 
-fn check_documents(documents: &[Value]) -> Result<(), ConfigError> {
+fn check_documents(documents: &[Value], grammar: Grammar) -> Result<(), ConfigError> {
     let mut seen = BTreeSet::new();
     for document in documents {
         let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (kind, version, name) = (text("kind"), text("apiVersion"), text("name"));
-        if version != "v1alpha1" || !fields::DOCUMENTS.contains(&kind.as_str()) {
+        if version != "v1alpha1" || !grammar.knows(&kind) {
             return Err(ConfigError::UnknownDocument { kind, version });
         }
         if !seen.insert((kind.clone(), name.clone())) {

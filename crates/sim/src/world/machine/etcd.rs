@@ -3,7 +3,12 @@
 //! It knows nothing of keys and values, and nothing of time: who is alive is told with each call. Behind sockets the
 //! real etcd is the truth and this is not used.
 
+mod calls;
+mod snapshot;
+
 use std::collections::BTreeMap;
+
+pub use snapshot::Snapshot;
 
 use super::status::{RpcCode, RpcError};
 use crate::world::ids::ServerId;
@@ -35,6 +40,8 @@ pub struct EtcdData {
 struct EtcdCluster {
     members: Vec<Member>,
     leader: Option<u64>,
+    /// Counts its changes, as far as the model knows of them.
+    revision: u64,
 }
 
 /// All etcd clusters of a world.
@@ -53,12 +60,20 @@ impl EtcdModel {
         Self { clusters: BTreeMap::new(), rng }
     }
 
-    /// A new cluster of one voter.
-    pub(super) fn bootstrap(&mut self, server: ServerId, hostname: &str) -> EtcdData {
+    /// A new cluster of one voter, at the given revision.
+    pub(super) fn bootstrap(&mut self, server: ServerId, hostname: &str, revision: u64) -> EtcdData {
         let data = EtcdData { cluster: self.rng.next_u64() | 1, member: self.rng.next_u64() | 1 };
         let member = Member { id: data.member, hostname: hostname.to_owned(), server, learner: false };
-        self.clusters.insert(data.cluster, EtcdCluster { members: vec![member], leader: None });
+        self.clusters.insert(data.cluster, EtcdCluster { members: vec![member], leader: None, revision });
         data
+    }
+
+    /// Counts one more change; the revision after it.
+    pub(super) fn revise(&mut self, cluster: u64) -> u64 {
+        self.clusters.get_mut(&cluster).map_or(0, |cluster| {
+            cluster.revision += 1;
+            cluster.revision
+        })
     }
 
     /// Elects where there is none, or none alive: a leader needs the votes of a majority of all voters.
@@ -133,13 +148,18 @@ impl EtcdModel {
         Ok(())
     }
 
-    /// Moves leadership away from a member; the new leader's name, or none where it did not lead.
-    pub(super) fn forfeit(&mut self, data: EtcdData) -> Result<Option<String>, RpcError> {
+    /// Moves leadership away from a member to one that is alive; the new leader's name, or none where it did not lead.
+    pub(super) fn forfeit(
+        &mut self,
+        data: EtcdData,
+        alive: &impl Fn(ServerId) -> bool,
+    ) -> Result<Option<String>, RpcError> {
         let cluster = self.led_mut(data.cluster)?;
         if cluster.leader != Some(data.member) {
             return Ok(None);
         }
-        let heir = cluster.members.iter().find(|member| member.id != data.member && !member.learner);
+        let heir =
+            cluster.members.iter().find(|member| member.id != data.member && !member.learner && alive(member.server));
         let Some(heir) = heir else {
             return Err(RpcError::new(RpcCode::Unknown, "cannot forfeit leadership, only one member"));
         };

@@ -2,14 +2,16 @@
 //!
 //! A guest changes only by the calls of [`super::Guests`], which knows the time and the other machines.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::config::{MachineConfig, Role};
 use super::events::{EventLog, Happening};
-use super::phase::{Disk, Etcd, Phase, Uptime};
+use super::phase::{Disk, Etcd, Phase, Recovery, Uptime};
 use crate::world::ids::ServerId;
 
 /// The server that a guest runs in, as far as the guest can see it.
@@ -79,6 +81,11 @@ pub enum EtcdIntent {
     Join,
     /// Run: as the first member where there is no data yet.
     Run,
+    /// Run: as the first member, with the data of the uploaded snapshot where there is no data yet.
+    Recover {
+        /// Whether the snapshot is taken without a look at its hash.
+        skip_hash_check: bool,
+    },
     /// Be gone, with the data.
     Leave,
 }
@@ -107,6 +114,9 @@ impl Guest {
             config: None,
             staged: None,
             etcd: None,
+            snapshot: None,
+            recovered: None,
+            images: BTreeSet::new(),
             ephemeral: 0,
             schematic: host.schematic.clone(),
             replaced: false,
@@ -136,9 +146,12 @@ impl Guest {
         self.disk.config.as_ref()
     }
 
-    /// The configuration that counts after a reboot: during a trial the one before.
+    /// The configuration that counts after a reboot: the staged one, or during a trial the one before.
     #[must_use]
     pub fn persistent_config(&self) -> Option<&MachineConfig> {
+        if let Some(staged) = &self.disk.staged {
+            return Some(staged);
+        }
         let trial = self.uptime().and_then(|up| up.trial.as_ref());
         trial.map(|(_, before)| before).or(self.config())
     }
@@ -251,9 +264,12 @@ impl Guest {
     pub fn etcd_intent(&self, now: Timestamp) -> EtcdIntent {
         match self.uptime() {
             Some(up) if up.container_runtime_at <= now => match up.etcd {
-                Etcd::Absent => EtcdIntent::Rest,
+                Etcd::Absent | Etcd::Bootstrapping { .. } => EtcdIntent::Rest,
                 Etcd::Waiting => EtcdIntent::Join,
-                Etcd::Starting { .. } | Etcd::Running { .. } => EtcdIntent::Run,
+                Etcd::Starting { .. } | Etcd::Running { .. } => match self.disk.recovered {
+                    Some(Recovery { skip_hash_check }) => EtcdIntent::Recover { skip_hash_check },
+                    None => EtcdIntent::Run,
+                },
                 Etcd::Left => EtcdIntent::Leave,
             },
             Some(_) | None => EtcdIntent::Rest,
@@ -272,46 +288,36 @@ impl Guest {
         self.node_ready
     }
 
+    /// The snapshot of etcd that was uploaded to it.
+    #[must_use]
+    pub fn uploaded_snapshot(&self) -> Option<&Arc<[u8]>> {
+        self.disk.snapshot.as_ref()
+    }
+
+    /// The version that boots next.
+    #[must_use]
+    pub fn installed_version(&self) -> &str {
+        &self.disk.version
+    }
+
+    /// The version of the kubelet that runs, by its image.
+    #[must_use]
+    pub fn kubelet_version(&self) -> Option<&str> {
+        self.uptime()?.kubelet.as_ref()?.version()
+    }
+
+    /// The versions of API server, controller manager and scheduler that serve here, by their images. Of the model:
+    /// `None` where processes play them.
+    #[must_use]
+    pub fn control_plane_versions(&self) -> Option<[&str; 3]> {
+        let pods = self.uptime()?.static_pods.as_ref()?;
+        Some([pods.api_server.version()?, pods.controller_manager.version()?, pods.scheduler.version()?])
+    }
+
     /// Whether its API server answers.
     #[must_use]
     pub fn api_server_healthy(&self) -> bool {
         self.uptime().is_some_and(|up| up.api_server)
-    }
-
-    /// Its stage and whether it counts as ready, at `now`.
-    #[must_use]
-    pub fn status(&self, now: Timestamp) -> (Stage, bool) {
-        let stage = match &self.phase {
-            Phase::Off | Phase::Dead | Phase::Booting { .. } | Phase::Configuring { .. } => Stage::Booting,
-            Phase::Maintenance => Stage::Maintenance,
-            Phase::Down(down) => down.stage,
-            Phase::Up(up) => {
-                let etcd_up = matches!(up.etcd, Etcd::Absent | Etcd::Running { healthy: true, .. } | Etcd::Left);
-                if up.booted || etcd_up && up.kubelet_at <= now { Stage::Running } else { Stage::Booting }
-            }
-        };
-        (stage, stage == Stage::Running && self.unmet(now).is_empty())
-    }
-
-    /// What keeps it from being ready, as (condition, reason).
-    #[must_use]
-    pub fn unmet(&self, now: Timestamp) -> Vec<(&'static str, &'static str)> {
-        let Some(up) = self.uptime() else {
-            return vec![("services", "boot sequence is not finished")];
-        };
-        let mut unmet = Vec::new();
-        if up.kubelet_at > now
-            || matches!(up.etcd, Etcd::Waiting | Etcd::Starting { .. } | Etcd::Running { healthy: false, .. })
-        {
-            unmet.push(("services", "not all services are healthy"));
-        }
-        if up.etcd != Etcd::Absent && !up.api_server {
-            unmet.push(("staticPods", "static pods are not ready"));
-        }
-        if !self.node_ready {
-            unmet.push(("nodeReady", "node is not ready"));
-        }
-        unmet
     }
 
     /// The earliest moment at which it changes by itself.
@@ -323,6 +329,7 @@ impl Guest {
             Phase::Up(up) => {
                 let etcd = match up.etcd {
                     Etcd::Starting { until } => Some(until).filter(|until| *until < Timestamp::MAX),
+                    Etcd::Bootstrapping { until, .. } => Some(until),
                     Etcd::Running { promote_at, .. } => promote_at,
                     Etcd::Absent | Etcd::Waiting | Etcd::Left => None,
                 };
@@ -355,7 +362,7 @@ impl Guest {
     pub(super) fn tell_status(&mut self, now: Timestamp) {
         let (stage, ready) = self.status(now);
         if let Some(up) = self.uptime_mut() {
-            up.booted = stage == Stage::Running;
+            up.booted |= stage == Stage::Running;
         }
         if self.events.last_status() != Some((stage, ready)) {
             self.events.record("", Happening::Status { stage, ready });

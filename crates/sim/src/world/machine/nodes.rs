@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -32,25 +33,93 @@ pub struct Node {
     pub internal_ip: Option<Ipv4Addr>,
 }
 
-/// The nodes of all clusters, by etcd cluster.
-pub(super) type Nodes = BTreeMap<u64, BTreeMap<String, Node>>;
+/// What a cluster runs besides Kubernetes itself, as far as its nodes show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AddOns {
+    /// A pod network, without which no node is ready.
+    pub pod_network: bool,
+    /// Hetzner's cloud controller manager, which gives nodes their provider id and takes a taint from them.
+    pub cloud_controller: bool,
+}
+
+/// What one cluster's etcd holds, as far as it is modelled.
+#[derive(Clone, Debug, Default)]
+struct Registry {
+    nodes: BTreeMap<String, Node>,
+    add_ons: AddOns,
+    /// When nodes whose kubelets have fallen silent will count as not ready.
+    silent: BTreeMap<String, Timestamp>,
+}
+
+/// What all clusters hold, by etcd cluster, and what snapshots were taken of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Nodes {
+    registries: BTreeMap<u64, Registry>,
+    kept: BTreeMap<(u64, u64), Registry>,
+}
+
+impl Nodes {
+    /// When the next node stops being ready.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.registries.values().flat_map(|registry| registry.silent.values()).min().copied()
+    }
+
+    /// Keeps what a cluster holds now for a snapshot of this cluster and revision.
+    pub(super) fn keep(&mut self, snapshot: (u64, u64)) {
+        let held = self.registries.get(&snapshot.0).cloned().unwrap_or_default();
+        self.kept.insert(snapshot, held);
+    }
+
+    /// Gives a new cluster what a snapshot was taken of.
+    pub(super) fn restore(&mut self, snapshot: (u64, u64), cluster: u64) {
+        let held = self.kept.get(&snapshot).cloned().unwrap_or_default();
+        self.registries.insert(cluster, Registry { silent: BTreeMap::new(), ..held });
+    }
+}
 
 impl Guests {
     /// The nodes of the cluster whose API the machine `server` serves; `None` where it serves none.
     #[must_use]
     pub fn nodes_at(&self, server: ServerId) -> Option<&BTreeMap<String, Node>> {
-        self.nodes.get(&self.served_by(server)?)
+        Some(&self.nodes.registries.get(&self.served_by(server)?)?.nodes)
     }
 
     /// The same, to change them as its API would.
     pub fn nodes_at_mut(&mut self, server: ServerId) -> Option<&mut BTreeMap<String, Node>> {
         let cluster = self.served_by(server)?;
-        Some(self.nodes.entry(cluster).or_default())
+        self.etcd.revise(cluster);
+        Some(&mut self.nodes.registries.entry(cluster).or_default().nodes)
+    }
+
+    /// What the cluster whose API the machine `server` serves runs besides Kubernetes itself.
+    #[must_use]
+    pub fn add_ons_at(&self, server: ServerId) -> Option<AddOns> {
+        Some(self.nodes.registries.get(&self.served_by(server)?).map(|registry| registry.add_ons).unwrap_or_default())
+    }
+
+    /// Installs or removes add-ons through the API that the machine `server` serves; whether it serves one.
+    pub fn set_add_ons(&mut self, server: ServerId, add_ons: AddOns, now: Timestamp) -> bool {
+        let Some(cluster) = self.served_by(server) else { return false };
+        self.etcd.revise(cluster);
+        self.nodes.registries.entry(cluster).or_default().add_ons = add_ons;
+        self.settle(now);
+        true
     }
 
     fn served_by(&self, server: ServerId) -> Option<u64> {
         let guest = self.get(server).filter(|guest| guest.api_server_healthy())?;
         Some(guest.disk.etcd?.cluster)
+    }
+
+    /// The clusters whose API is served, by the authority of Kubernetes.
+    fn served(&self) -> BTreeMap<String, u64> {
+        let mut served = BTreeMap::new();
+        for guest in self.guests.values().filter(|guest| guest.api_server_healthy()) {
+            if let (Some(authority), Some(data)) = (kubernetes_authority(guest), guest.disk.etcd) {
+                served.entry(authority.to_owned()).or_insert(data.cluster);
+            }
+        }
+        served
     }
 
     /// Kubelets register their nodes as soon as an API server of their authority answers.
@@ -59,14 +128,9 @@ impl Guests {
         if !self.guests.values().any(waits) {
             return;
         }
-        let mut served = BTreeMap::new();
-        for guest in self.guests.values().filter(|guest| guest.api_server_healthy()) {
-            if let (Some(authority), Some(data)) = (kubernetes_authority(guest), guest.disk.etcd) {
-                served.entry(authority).or_insert(data.cluster);
-            }
-        }
+        let served = self.served();
         for guest in self.guests.values_mut().filter(|guest| waits(guest)) {
-            let Some(cluster) = kubernetes_authority(guest).and_then(|authority| served.get(&authority)) else {
+            let Some(cluster) = kubernetes_authority(guest).and_then(|authority| served.get(authority)) else {
                 continue;
             };
             let Some(up) = guest.uptime_mut() else { continue };
@@ -78,31 +142,118 @@ impl Guests {
             if at <= now {
                 up.registered = true;
                 let node = node_of(guest);
-                self.nodes.entry(*cluster).or_default().entry(node.name.clone()).or_insert(node);
+                let registry = self.nodes.registries.entry(*cluster).or_default();
+                registry.nodes.entry(node.name.clone()).or_insert(node);
+                self.etcd.revise(*cluster);
             }
+        }
+    }
+
+    /// Nodes follow their machines: a kubelet tells its version, readiness and labels while it runs; one that has fallen
+    /// silent is given up after a while.
+    pub(super) fn follow_nodes(&mut self, now: Timestamp) {
+        if self.nodes.registries.values().all(|registry| registry.nodes.is_empty()) {
+            return;
+        }
+        let served = self.served();
+        for guest in self.guests.values_mut() {
+            let cluster = kubernetes_authority(guest).and_then(|authority| served.get(authority));
+            let Some(registry) = cluster.and_then(|cluster| self.nodes.registries.get_mut(cluster)) else { continue };
+            let Some(node) = registry.nodes.get_mut(guest.hostname()) else { continue };
+            let add_ons = registry.add_ons;
+            let speaks = guest.uptime().is_some_and(|up| up.registered && up.kubelet_at <= now);
+            if speaks {
+                registry.silent.remove(&node.name);
+                node.ready = add_ons.pod_network;
+                guest.node_ready = add_ons.pod_network;
+                tell(guest, node);
+            }
+            if add_ons.cloud_controller {
+                node.taints.retain(|taint| taint.key != UNINITIALIZED);
+                node.provider_id.get_or_insert_with(|| format!("hcloud://{}", guest.host.server));
+            }
+        }
+        let grace = self.pace.spans.node_grace;
+        let Self { guests, nodes, pace, .. } = self;
+        for (cluster, registry) in &mut nodes.registries {
+            if served.values().any(|it| it == cluster) {
+                let spoken_for = |node: &Node| {
+                    guests.values().any(|guest| {
+                        guest.hostname() == node.name
+                            && kubernetes_authority(guest).and_then(|it| served.get(it)) == Some(cluster)
+                            && guest.uptime().is_some_and(|up| up.registered && up.kubelet_at <= now)
+                    })
+                };
+                for node in registry.nodes.values().filter(|node| node.ready && !spoken_for(node)) {
+                    registry.silent.entry(node.name.clone()).or_insert_with(|| now + pace.draw(|_| grace));
+                }
+            }
+            registry.give_up(now);
         }
     }
 }
 
-fn kubernetes_authority(guest: &Guest) -> Option<String> {
-    Some(guest.config()?.cluster()?.ca.crt.clone())
+impl Registry {
+    /// Nodes that were silent for too long are not ready.
+    fn give_up(&mut self, now: Timestamp) {
+        for (name, at) in &self.silent {
+            if let Some(node) = self.nodes.get_mut(name).filter(|_| *at <= now) {
+                node.ready = false;
+            }
+        }
+        self.silent.retain(|_, at| *at > now);
+    }
 }
 
-/// The node object as this machine's kubelet registers it.
+/// What a running kubelet says of itself, and what Talos writes onto its node where the configuration changed.
+fn tell(guest: &mut Guest, node: &mut Node) {
+    if let Some(version) = guest.kubelet_version().filter(|version| *version != node.kubelet_version) {
+        version.clone_into(&mut node.kubelet_version);
+    }
+    node.internal_ip = guest.host.private_ipv4;
+    let Some(machine) = guest.config().and_then(|config| config.machine()).map(Arc::clone) else { return };
+    let Some(up) = guest.uptime_mut() else { return };
+    if up.decorated.as_ref().is_some_and(|told| Arc::ptr_eq(told, &machine)) {
+        return;
+    }
+    let mut labels = machine.node_labels.clone();
+    match machine.role {
+        Role::ControlPlane => drop(labels.insert(CONTROL_PLANE.to_owned(), String::new())),
+        Role::Worker => labels.retain(|key, _| kubelet_may_set(key)),
+    }
+    let (owned_labels, owned_annotations) = (own(&labels), own(&machine.node_annotations));
+    replace_owned(&mut node.labels, node.annotations.get(OWNED_LABELS), labels);
+    let owned = node.annotations.get(OWNED_ANNOTATIONS).cloned();
+    replace_owned(&mut node.annotations, owned.as_ref(), machine.node_annotations.clone());
+    node.annotations.insert(OWNED_LABELS.to_owned(), owned_labels);
+    node.annotations.insert(OWNED_ANNOTATIONS.to_owned(), owned_annotations);
+    up.decorated = Some(machine);
+}
+
+/// The keys that Talos has set, as it notes them on the node.
+fn own(values: &BTreeMap<String, String>) -> String {
+    serde_json::json!(values.keys().collect::<Vec<_>>()).to_string()
+}
+
+/// Puts `wanted` in place of what was set before and noted as `owned`; what others set stays.
+fn replace_owned(values: &mut BTreeMap<String, String>, owned: Option<&String>, wanted: BTreeMap<String, String>) {
+    let owned: Vec<String> = owned.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    values.retain(|key, _| !owned.contains(key));
+    values.extend(wanted);
+}
+
+fn kubernetes_authority(guest: &Guest) -> Option<&str> {
+    Some(&guest.config()?.cluster()?.ca.crt)
+}
+
+/// The node object as this machine's kubelet registers it; Talos' labels and annotations come after.
 fn node_of(guest: &Guest) -> Node {
     let machine = guest.config().and_then(|config| config.machine());
-    let mut labels = machine.map(|machine| machine.node_labels.clone()).unwrap_or_default();
-    if guest.role() == Some(Role::ControlPlane) {
-        labels.insert(CONTROL_PLANE.to_owned(), String::new());
-    } else {
-        labels.retain(|key, _| kubelet_may_set(key));
-    }
-    labels.insert("kubernetes.io/hostname".to_owned(), guest.hostname().to_owned());
     Node {
         name: guest.hostname().to_owned(),
         provider_id: machine.and_then(|machine| machine.provider_id().map(str::to_owned)),
-        labels,
-        annotations: machine.map(|machine| machine.node_annotations.clone()).unwrap_or_default(),
+        labels: [("kubernetes.io/hostname".to_owned(), guest.hostname().to_owned())].into(),
+        annotations: BTreeMap::new(),
         taints: taints_at_birth(guest),
         ready: false,
         kubelet_version: machine.and_then(|m| m.kubelet().version().map(str::to_owned)).unwrap_or_default(),
@@ -121,6 +272,12 @@ fn kubelet_may_set(key: &str) -> bool {
 }
 
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// Nodes have this taint until a cloud controller manager has seen them.
+const UNINITIALIZED: &str = "node.cloudprovider.kubernetes.io/uninitialized";
+/// The annotation in which Talos notes which labels it has set on a node.
+pub(crate) const OWNED_LABELS: &str = "talos.dev/owned-labels";
+/// And which annotations.
+pub(crate) const OWNED_ANNOTATIONS: &str = "talos.dev/owned-annotations";
 
 /// The taints that a kubelet registers its node with.
 pub(crate) fn taints_at_birth(guest: &Guest) -> Vec<NodeTaint> {
@@ -138,7 +295,7 @@ pub(crate) fn taints_at_birth(guest: &Guest) -> Vec<NodeTaint> {
         taints.push(taint(CONTROL_PLANE, ""));
     }
     if cluster.external_cloud_provider() {
-        taints.push(taint("node.cloudprovider.kubernetes.io/uninitialized", "true"));
+        taints.push(taint(UNINITIALIZED, "true"));
     }
     taints
 }

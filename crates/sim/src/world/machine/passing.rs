@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::config::{MachineConfig, Role};
+use super::config::{Grammar, MachineConfig, Role};
 use super::events::Happening;
 use super::guest::Guest;
-use super::phase::{Etcd, GoingDown, Phase, Uptime};
+use super::phase::{Etcd, GoingDown, Phase, StaticPods, Uptime};
 use super::{Guests, Membership, ProcessReport};
 use crate::world::ids::ServerId;
 
@@ -34,10 +34,9 @@ impl Guests {
         if let Some(up) = self.guests.get_mut(&server).and_then(Guest::uptime_mut)
             && let Etcd::Running { .. } | Etcd::Starting { .. } = up.etcd
         {
-            if report.etcd_answers {
+            // One that answered once and does not any more has failed; it does not start anew by itself.
+            if report.etcd_answers || matches!(up.etcd, Etcd::Running { .. }) {
                 up.etcd = Etcd::Running { healthy: report.etcd_healthy, promote_at: None };
-            } else {
-                up.etcd = Etcd::Starting { until: Timestamp::MAX };
             }
             up.api_server = report.api_server;
         }
@@ -89,7 +88,9 @@ impl Guests {
             guest.disk.config = Some(staged);
         }
         if guest.disk.config.is_none() {
-            guest.disk.config = guest.host.user_data.as_deref().and_then(|data| MachineConfig::parse(data).ok());
+            let grammar = Grammar::of(&guest.version);
+            guest.disk.config =
+                guest.host.user_data.as_deref().and_then(|data| MachineConfig::parse(data, grammar).ok());
         }
         let complete = guest.disk.config.as_ref().is_some_and(MachineConfig::is_complete);
         guest.enter(if complete { Phase::Configuring { until } } else { Phase::Maintenance });
@@ -114,10 +115,13 @@ impl Guests {
             certified: guest.role() == Some(Role::ControlPlane),
             etcd,
             static_pods_at: None,
-            static_pods: false,
+            static_pods: None,
+            kubelet: None,
+            installing: false,
             api_server: false,
             register_at: None,
             registered: false,
+            decorated: None,
             wakes: [container_runtime_at, kubelet_at].into(),
             trial: None,
         })));
@@ -137,12 +141,11 @@ impl Guests {
             guest.disk.staged = None;
         }
         if down.wipe.ephemeral {
-            guest.disk.etcd = None;
-            guest.disk.ephemeral += 1;
+            guest.disk.wipe_ephemeral();
         }
         guest.disk.bootable &= !down.wipe.system;
-        if let Some(version) = &down.install {
-            guest.disk.version.clone_from(version);
+        if let Some(image) = &down.install {
+            guest.disk.install(image);
         }
         if down.come_back {
             self.boot(server, now);
@@ -155,13 +158,15 @@ impl Guests {
     /// What a machine that is up does when its moment comes.
     fn serve(&mut self, server: ServerId, now: Timestamp) {
         let promote_at = now + self.pace.draw(|spans| spans.etcd_promote);
+        self.begin_etcd(server, now);
         let Some(guest) = self.guests.get_mut(&server) else { return };
         let data = guest.disk.etcd;
+        let cluster = guest.config().and_then(|config| config.cluster()).cloned();
         let Some(up) = guest.uptime_mut() else { return };
         up.wakes.retain(|at| *at > now);
         if up.static_pods_at.is_some_and(|at| at <= now) {
             up.static_pods_at = None;
-            up.static_pods = true;
+            up.static_pods = cluster.as_deref().map(StaticPods::of);
         }
         match (up.etcd, data) {
             (Etcd::Starting { until }, Some(data)) if until <= now => {
@@ -182,9 +187,11 @@ impl Guests {
     /// What machines do for one another, until nothing changes any more.
     pub(super) fn settle(&mut self, now: Timestamp) {
         self.certify_workers();
+        self.follow_configurations(now);
         if self.membership == Membership::Modelled {
             self.settle_etcd(now);
             self.register_nodes(now);
+            self.follow_nodes(now);
         }
         for guest in self.guests.values_mut() {
             guest.tell_status(now);
@@ -225,11 +232,11 @@ impl Guests {
             if let (Etcd::Running { promote_at, .. }, Some(data)) = (up.etcd, data) {
                 let healthy = etcd.has_leader(data) && etcd.is_member(data) && !etcd.is_learner(data);
                 up.etcd = Etcd::Running { healthy, promote_at };
-                if healthy && !up.static_pods && up.static_pods_at.is_none() {
+                if healthy && up.static_pods.is_none() && up.static_pods_at.is_none() {
                     up.static_pods_at = Some(now + start);
                     up.wakes.insert(now + start);
                 }
-                up.api_server = healthy && up.static_pods;
+                up.api_server = healthy && up.static_pods.is_some();
             } else {
                 up.api_server = false;
             }

@@ -5,12 +5,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::config::{MachineConfig, Role};
+use super::Guests;
+use super::config::{Grammar, MachineConfig, Role};
 use super::events::Happening;
 use super::guest::{Guest, Stage};
-use super::phase::{Etcd, GoingDown, Phase, Wipe};
+use super::phase::{GoingDown, Phase, Wipe};
 use super::status::{RpcCode, RpcError};
-use super::{Guests, Member, Membership};
+use super::upgrade::SystemImage;
 use crate::world::ids::ServerId;
 
 /// How a configuration is to take effect.
@@ -54,8 +55,8 @@ pub(super) struct Errand {
     /// Talos' name for it in events.
     pub(super) sequence: &'static str,
     pub(super) come_back: bool,
-    /// The version to write, if one is.
-    pub(super) install: Option<String>,
+    /// The system to write, if one is.
+    pub(super) install: Option<SystemImage>,
     pub(super) wipe: Wipe,
     /// Whether it is given up on the way.
     pub(super) aborts: bool,
@@ -92,7 +93,7 @@ impl Guests {
         }
     }
 
-    fn in_control(&mut self, server: ServerId, what: &str) -> Result<&mut Guest, RpcError> {
+    pub(super) fn in_control(&mut self, server: ServerId, what: &str) -> Result<&mut Guest, RpcError> {
         let guest = self.in_service(server)?;
         control_plane_only(guest, what)?;
         Ok(guest)
@@ -111,12 +112,12 @@ impl Guests {
         trial: SignedDuration,
         now: Timestamp,
     ) -> Result<Applied, RpcError> {
-        let config =
-            MachineConfig::parse(text).map_err(|error| RpcError::new(RpcCode::InvalidArgument, error.to_string()))?;
         let configure = self.pace.draw(|spans| spans.configure);
         let Some(guest) = self.guests.get_mut(&server) else {
             return refuse(RpcCode::Unavailable, "connection refused");
         };
+        let config = MachineConfig::parse(text, Grammar::of(&guest.version))
+            .map_err(|error| RpcError::new(RpcCode::InvalidArgument, error.to_string()))?;
         match guest.phase {
             Phase::Maintenance => {
                 if !dry_run {
@@ -147,7 +148,7 @@ impl Guests {
         now: Timestamp,
     ) -> Result<Applied, RpcError> {
         let guest = self.in_service(server)?;
-        let without_reboot = guest.version.starts_with("v1.14.");
+        let without_reboot = Grammar::of(&guest.version) == Grammar::V1_14;
         if mode == ApplyMode::Reboot && without_reboot {
             return refuse(RpcCode::Unimplemented, "REBOOT mode is no longer supported, use the Reboot API");
         }
@@ -169,6 +170,7 @@ impl Guests {
         };
         if !dry_run {
             guest.end_trial();
+            guest.disk.staged = None;
             let before = guest.disk.config.clone();
             match chosen {
                 ApplyMode::Staged => guest.disk.staged = Some(config),
@@ -188,121 +190,14 @@ impl Guests {
         Ok(Applied { mode: chosen, details: details.to_owned() })
     }
 
-    /// `Bootstrap`.
-    ///
-    /// # Errors
-    /// `Unimplemented` on workers, `FailedPrecondition` while the machine still comes up, `AlreadyExists` once etcd
-    /// has data here.
-    pub fn bootstrap(&mut self, server: ServerId, now: Timestamp) -> Result<(), RpcError> {
-        let start = self.pace.draw(|spans| spans.etcd_start);
-        let modelled = self.membership == Membership::Modelled;
-        let guest = self.in_control(server, "bootstrap")?;
-        if guest.uptime().is_some_and(|up| up.container_runtime_at > now) {
-            return refuse(RpcCode::FailedPrecondition, "container runtime is not ready yet");
-        }
-        if guest.disk.etcd.is_some() {
-            return refuse(RpcCode::AlreadyExists, "etcd data directory is not empty");
-        }
-        let hostname = guest.hostname().to_owned();
-        let data = self.etcd.bootstrap(server, &hostname);
-        let until = if modelled { now + start } else { Timestamp::MAX };
-        let guest = self.in_service(server)?;
-        guest.disk.etcd = Some(data);
-        if let Some(up) = guest.uptime_mut() {
-            up.etcd = Etcd::Starting { until };
+    /// The static pods of this control plane end, its API server among them; its kubelet starts them again.
+    pub fn end_static_pods(&mut self, server: ServerId, now: Timestamp) {
+        if let Some(up) = self.guests.get_mut(&server).and_then(Guest::uptime_mut) {
+            up.static_pods = None;
+            up.static_pods_at = None;
+            up.api_server = false;
         }
         self.settle(now);
-        Ok(())
-    }
-
-    /// A process joined the etcd cluster of `peer`.
-    pub fn etcd_joined(&mut self, server: ServerId, peer: ServerId) {
-        let cluster = self.get(peer).and_then(|guest| guest.disk.etcd).map(|data| data.cluster);
-        let member = self.ids.next_u64();
-        if let (Some(cluster), Some(guest)) = (cluster, self.guests.get_mut(&server)) {
-            guest.disk.etcd = Some(super::EtcdData { cluster, member });
-            if let Some(up) = guest.uptime_mut() {
-                up.etcd = Etcd::Starting { until: Timestamp::MAX };
-            }
-        }
-    }
-
-    /// `EtcdMemberList` of the model.
-    ///
-    /// # Errors
-    /// `Unavailable` without a leader, `Unimplemented` on workers.
-    pub fn etcd_members(&mut self, server: ServerId) -> Result<Vec<Member>, RpcError> {
-        let data = self.etcd_data(server)?;
-        self.etcd.members(data).map(<[Member]>::to_vec)
-    }
-
-    /// `EtcdRemoveMemberByID` of the model.
-    ///
-    /// # Errors
-    /// `NotFound`, or `Unavailable` without a leader.
-    pub fn etcd_remove_member(&mut self, server: ServerId, member: u64, now: Timestamp) -> Result<(), RpcError> {
-        let data = self.etcd_data(server)?;
-        self.etcd.remove(data, member)?;
-        self.settle(now);
-        Ok(())
-    }
-
-    /// `EtcdForfeitLeadership` of the model: the new leader's name, or none where the member did not lead.
-    ///
-    /// # Errors
-    /// With one member, or without a leader.
-    pub fn etcd_forfeit_leadership(&mut self, server: ServerId) -> Result<Option<String>, RpcError> {
-        let data = self.etcd_data(server)?;
-        self.etcd.forfeit(data)
-    }
-
-    /// `EtcdLeaveCluster` of the model: the member goes, and its data.
-    ///
-    /// # Errors
-    /// Without a leader, or as the last member.
-    pub fn etcd_leave_cluster(&mut self, server: ServerId, now: Timestamp) -> Result<(), RpcError> {
-        let data = self.etcd_data(server)?;
-        if self.etcd.members(data)?.len() == 1 {
-            return refuse(
-                RpcCode::FailedPrecondition,
-                "etcdserver: re-configuration failed due to not enough started members",
-            );
-        }
-        self.etcd.remove(data, data.member)?;
-        self.etcd_left(server, now);
-        Ok(())
-    }
-
-    /// The member on this machine has left its cluster.
-    pub fn etcd_left(&mut self, server: ServerId, now: Timestamp) {
-        if let Some(guest) = self.guests.get_mut(&server) {
-            guest.disk.etcd = None;
-            if let Some(up) = guest.uptime_mut() {
-                up.etcd = Etcd::Left;
-                up.api_server = false;
-            }
-        }
-        self.settle(now);
-    }
-
-    /// Whether the member on this machine leads its cluster, by the model.
-    #[must_use]
-    pub fn leads_etcd(&self, server: ServerId) -> bool {
-        self.get(server).and_then(|guest| guest.disk.etcd).is_some_and(|data| self.etcd.is_leader(data))
-    }
-
-    /// Whether etcd can be asked about on this machine at all.
-    ///
-    /// # Errors
-    /// `Unimplemented` on workers, `Unavailable` where etcd does not run.
-    pub fn check_etcd(&mut self, server: ServerId) -> Result<(), RpcError> {
-        self.etcd_data(server).map(drop)
-    }
-
-    fn etcd_data(&mut self, server: ServerId) -> Result<super::EtcdData, RpcError> {
-        let guest = self.in_control(server, "etcd")?;
-        let answers = guest.etcd_answers();
-        guest.disk.etcd.filter(|_| answers).ok_or_else(|| RpcError::new(RpcCode::Unavailable, "etcd is not running"))
     }
 
     /// `Reboot`; returns the actor's id.

@@ -49,7 +49,7 @@ fn etcd(state: Etcd) -> Service {
     let service = |state, healthy| Service { id: "etcd", state, healthy };
     match state {
         Etcd::Absent | Etcd::Left => service("Finished", None),
-        Etcd::Waiting => service("Preparing", None),
+        Etcd::Waiting | Etcd::Bootstrapping { .. } => service("Preparing", None),
         Etcd::Starting { .. } => service("Running", None),
         Etcd::Running { healthy, .. } => service("Running", Some(healthy)),
     }

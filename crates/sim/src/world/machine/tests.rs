@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 
+mod day_two;
+
 const NO_TRIAL: SignedDuration = SignedDuration::from_secs(60);
 
 /// A handful of machines under a virtual clock.
@@ -165,7 +167,14 @@ fn behaviour_31_bootstrap_too_early_twice_and_on_a_worker() {
     assert_eq!(Lab::code(lab.guests.bootstrap(server, lab.now)), RpcCode::FailedPrecondition);
     lab.pass(10);
     lab.guests.bootstrap(server, lab.now).unwrap();
+    let etcd = |lab: &Lab| lab.guest(server).services(lab.now).into_iter().find(|it| it.id == "etcd").unwrap();
+    assert_eq!(Lab::code(lab.guests.bootstrap(server, lab.now)), RpcCode::FailedPrecondition);
+    assert_eq!((etcd(&lab).state, etcd(&lab).healthy), ("Preparing", None), "it takes its time");
+    lab.pass(3);
     assert_eq!(Lab::code(lab.guests.bootstrap(server, lab.now)), RpcCode::AlreadyExists);
+    assert_eq!((etcd(&lab).state, etcd(&lab).healthy), ("Running", None), "it does not answer yet");
+    lab.pass(10);
+    assert_eq!((etcd(&lab).state, etcd(&lab).healthy), ("Running", Some(true)));
     let worker = lab.machine(9, "worker");
     assert_eq!(Lab::code(lab.guests.bootstrap(worker, lab.now)), RpcCode::Unimplemented);
 }
@@ -260,10 +269,18 @@ fn behaviour_36_legacy_upgrade_refuses_two_members() {
 fn behaviour_37_lifecycle_upgrade_tells_by_exit_code_and_waits_for_a_reboot() {
     let mut lab = Lab::new();
     let server = lab.machine(1, "controlplane");
-    let skewed = lab.guests.install_next(server, "ghcr.io/siderolabs/installer:v1.99.0").unwrap();
+    let (far, near) = ("ghcr.io/siderolabs/installer:v1.99.0", "ghcr.io/siderolabs/installer:v1.14.0");
+    assert_eq!(Lab::code(lab.guests.begin_install(server, near)), RpcCode::NotFound, "it was not pulled");
+    for image in [far, near] {
+        lab.guests.pull_image(server, image).unwrap();
+    }
+    let skewed = lab.guests.install_next(server, far).unwrap();
     assert_ne!(skewed.exit_code, 0);
-    let good = lab.guests.install_next(server, "ghcr.io/siderolabs/installer:v1.14.0").unwrap();
+    lab.guests.begin_install(server, near).unwrap();
+    assert_eq!(Lab::code(lab.guests.begin_install(server, near)), RpcCode::FailedPrecondition, "it is busy");
+    let good = lab.guests.install_next(server, near).unwrap();
     assert_eq!(good.exit_code, 0);
+    assert_eq!(lab.guest(server).installed_version(), "v1.14.0");
     lab.pass(60);
     assert_eq!(lab.guest(server).version(), "v1.13.9");
     lab.guests.reboot(server, lab.now).unwrap();
@@ -322,11 +339,51 @@ fn behaviour_40_try_reverts_staged_waits_and_1_14_refuses_reboot() {
     lab.apply(server, &labelled("staged"), ApplyMode::Staged).unwrap();
     lab.pass(61);
     assert_eq!(label(&lab), None);
+    lab.guests.pull_image(server, "x:v1.14.0").unwrap();
     lab.guests.install_next(server, "x:v1.14.0").unwrap();
     lab.guests.reboot(server, lab.now).unwrap();
     lab.pass(90);
     assert_eq!(label(&lab).as_deref(), Some("staged"));
     assert_eq!(Lab::code(lab.apply(server, &labelled("late"), ApplyMode::Reboot)), RpcCode::Unimplemented);
+}
+
+/// A worker's configuration in documents, as 1.14 has them.
+fn documents(hostname: &str, pool: &str) -> String {
+    let document = |kind: &str, body: &str| format!("---\napiVersion: v1alpha1\nkind: {kind}\n{body}\n");
+    [
+        "version: v1alpha1\nmachine:\n  type: worker\n  token: opaque\n  ca: {crt: a-os, key: ''}\ncluster:\n  token: opaque\n"
+            .to_owned(),
+        document("HostnameConfig", &format!("auto: 'off'\nhostname: {hostname}")),
+        document("KubeClusterConfig", "clusterName: a\nendpoint: https://10.0.1.1:6443"),
+        document("KubeNodeConfig", &format!("labels: {{pool: {pool}}}")),
+        document("KubeletConfig", "image: kubelet:v1.36.3\nconfig: {}"),
+        document("KubeAPIServerCAConfig", "acceptedCAs: [a-k8s]"),
+    ]
+    .concat()
+}
+
+#[test]
+fn an_old_configuration_survives_the_upgrade_to_1_14_and_gives_way_to_documents() {
+    let mut lab = Lab::new();
+    lab.control_planes(1);
+    let server = lab.machine(9, "worker");
+    let label = |lab: &Lab| lab.guest(server).config().unwrap().machine().unwrap().node_labels.get("pool").cloned();
+    let early = lab.apply(server, &documents("machine-9", "early"), ApplyMode::Auto);
+    assert_eq!(Lab::code(early), RpcCode::InvalidArgument);
+
+    lab.guests.pull_image(server, "x:v1.14.4").unwrap();
+    lab.guests.install_next(server, "x:v1.14.4").unwrap();
+    lab.guests.reboot(server, lab.now).unwrap();
+    lab.pass(90);
+    assert!(lab.guest(server).is_up());
+    assert_eq!((lab.guest(server).version(), lab.guest(server).hostname()), ("v1.14.4", "machine-9"));
+
+    let boot = lab.guest(server).boot_id().to_owned();
+    let applied = lab.apply(server, &documents("machine-9", "late"), ApplyMode::Auto).unwrap();
+    assert_eq!((applied.mode, label(&lab).as_deref()), (ApplyMode::NoReboot, Some("late")));
+    assert_eq!(lab.guest(server).boot_id(), boot);
+    let reboot = lab.apply(server, &documents("machine-9", "x"), ApplyMode::Reboot);
+    assert_eq!(Lab::code(reboot), RpcCode::Unimplemented);
 }
 
 #[test]

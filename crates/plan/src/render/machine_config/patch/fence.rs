@@ -1,4 +1,4 @@
-//! What a patch may not touch, and what it may name at all.
+//! What a patch may not touch, and which documents it may name. What it may name in them is in [`fields`].
 //!
 //! A field is owned where Helix derives it from the platform's specification or the secret bundle and relies on it
 //! afterwards; each row says what to write instead.
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::super::labels::kubelet_may_set;
 use super::super::{CONFIG_ANNOTATION, MachineRole};
-use super::{Found, PatchProblem, below};
+use super::{Found, PatchProblem, below, fields};
 
 const BY_BUNDLE: &str = "it comes from the platform's secret bundle and cannot be changed; remove it from the patch";
 const BY_NETWORK: &str = "set it by spec.provider.hetzner.network, before the platform is made";
@@ -54,68 +54,6 @@ const OWNED: [(&str, &str); 35] = [
     ("cluster.scheduler.image", BY_VERSIONS),
     ("cluster.allowSchedulingOnControlPlanes", "it is on where there are no worker pools; remove it from the patch"),
     ("HostnameConfig", BY_NAME),
-];
-
-/// Fields of `machine` in Talos 1.13, the deprecated ones included.
-const MACHINE_FIELDS: [&str; 28] = [
-    "type",
-    "token",
-    "ca",
-    "acceptedCAs",
-    "certSANs",
-    "controlPlane",
-    "kubelet",
-    "pods",
-    "network",
-    "disks",
-    "install",
-    "files",
-    "env",
-    "time",
-    "sysctls",
-    "sysfs",
-    "registries",
-    "systemDiskEncryption",
-    "features",
-    "udev",
-    "logging",
-    "kernel",
-    "seccompProfiles",
-    "baseRuntimeSpecOverrides",
-    "nodeLabels",
-    "nodeAnnotations",
-    "nodeTaints",
-    "$patch",
-];
-
-/// Fields of `cluster` in Talos 1.13.
-const CLUSTER_FIELDS: [&str; 26] = [
-    "id",
-    "secret",
-    "controlPlane",
-    "clusterName",
-    "network",
-    "token",
-    "aescbcEncryptionSecret",
-    "secretboxEncryptionSecret",
-    "ca",
-    "acceptedCAs",
-    "aggregatorCA",
-    "serviceAccount",
-    "apiServer",
-    "controllerManager",
-    "proxy",
-    "scheduler",
-    "discovery",
-    "etcd",
-    "coreDNS",
-    "externalCloudProvider",
-    "extraManifests",
-    "extraManifestHeaders",
-    "inlineManifests",
-    "adminKubeconfig",
-    "allowSchedulingOnControlPlanes",
-    "$patch",
 ];
 
 /// Kinds of documents in Talos 1.13.
@@ -174,7 +112,7 @@ pub(super) fn check(role: MachineRole, patch: &Value) -> Result<(), Found> {
     };
     match map.get("kind") {
         Some(kind) => check_document(kind, map),
-        None => check_main(role, map),
+        None => check_main(role, patch, map),
     }
 }
 
@@ -191,22 +129,15 @@ fn check_document(kind: &Value, map: &Map<String, Value>) -> Result<(), Found> {
     }
 }
 
-fn check_main(role: MachineRole, map: &Map<String, Value>) -> Result<(), Found> {
+fn check_main(role: MachineRole, patch: &Value, map: &Map<String, Value>) -> Result<(), Found> {
+    fields::check(patch)?;
     for (key, value) in map {
-        let fields: &[&str] = match key.as_str() {
-            "machine" => &MACHINE_FIELDS,
-            "cluster" => &CLUSTER_FIELDS,
+        match key.as_str() {
             // Every patch may say which document it is for; it then says nothing more.
-            "version" if value == "v1alpha1" => continue,
-            "version" | "debug" | "persist" => &[],
+            "version" if value == "v1alpha1" => {}
             "$patch" => return Err((String::new(), PatchProblem::Owned { remedy: BY_BUNDLE })),
-            _ => return Err((key.clone(), PatchProblem::UnknownField)),
-        };
-        let inner = value.as_object().into_iter().flat_map(Map::keys);
-        if let Some(unknown) = inner.into_iter().find(|inner| !fields.contains(&inner.as_str())) {
-            return Err((below(key, unknown), PatchProblem::UnknownField));
+            _ => check_owned(value, key)?,
         }
-        check_owned(value, key)?;
     }
     check_node_metadata(role, map)
 }
@@ -261,24 +192,12 @@ mod tests {
     use super::*;
     use crate::secrets::tests::reference;
 
-    /// The names that a part of Talos' schema knows.
-    fn names<'a>(schema: &'a Value, pointer: &str) -> Vec<&'a str> {
-        schema.pointer(pointer).and_then(Value::as_object).unwrap().keys().map(String::as_str).collect()
-    }
-
     #[test]
-    fn every_field_and_kind_of_talos_schema_may_be_named() {
+    fn every_kind_of_talos_schema_may_be_named() {
         let Some(schema) = reference("v1.13.9/config.schema.json") else {
             return;
         };
         let schema: Value = serde_json::from_str(&schema).unwrap();
-        for (section, fields) in
-            [("MachineConfig", &MACHINE_FIELDS as &[&str]), ("ClusterConfig", &CLUSTER_FIELDS as &[&str])]
-        {
-            for name in names(&schema, &format!("/$defs/v1alpha1.{section}/properties")) {
-                assert!(fields.contains(&name), "{section}.{name}");
-            }
-        }
         let definitions = schema["$defs"].as_object().unwrap().values();
         let kinds: Vec<_> =
             definitions.filter_map(|d| d.pointer("/properties/kind/enum")?.as_array()).flatten().collect();
@@ -290,16 +209,10 @@ mod tests {
 
     /// A path that Talos does not know guards nothing.
     #[test]
-    fn owned_paths_begin_with_what_exists() {
+    fn owned_paths_are_what_talos_knows() {
         for (path, _) in OWNED {
-            let mut parts = path.split('.');
-            let known = match (parts.next(), parts.next()) {
-                (Some("machine"), Some(field)) => MACHINE_FIELDS.contains(&field),
-                (Some("cluster"), Some(field)) => CLUSTER_FIELDS.contains(&field),
-                (Some(kind), None) => kind == "version" || KINDS.contains(&kind),
-                _ => false,
-            };
-            assert!(known, "{path}");
+            let patch = path.rsplit('.').fold(Value::Null, |inner, key| serde_json::json!({ key: inner }));
+            assert!(KINDS.contains(&path) || fields::check(&patch) == Ok(()), "{path}");
         }
     }
 }

@@ -1,18 +1,17 @@
 //! The shapes of Talos 1.13's documents, as far as Helix writes them, each with its fixed content where it has one.
 //!
-//! They borrow from inputs and bundle; what holds an encoded key overwrites it when dropped.
+//! They borrow from inputs and bundle; [`super::super::shapes`] has what other styles say, too.
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ipnet::Ipv4Net;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::api_server::ApiServer;
-use super::volumes::{UserVolumeConfig, VolumeConfig};
-use crate::observed::NodeTaint;
-use crate::secrets::{CertificateAuthority, Secret};
+use super::super::api_server::{AuditPolicy, POD_SECURITY, PodSecurityConfiguration};
+use super::super::shapes::{
+    CaPair, Enabled, Encoded, Etcd, HostDns, HostnameConfig, KUBE_PRISM_PORT, KubeletConfiguration, NodeIp,
+};
+use super::super::volumes::{UserVolumeConfig, VolumeConfig};
 
 /// One document of a configuration.
 #[derive(Serialize)]
@@ -50,38 +49,6 @@ pub(super) struct Machine<'a> {
     pub(super) node_annotations: BTreeMap<&'a str, &'a str>,
 }
 
-/// base64 of PEM, as Talos wants certificates and keys.
-pub(super) struct Encoded(Secret);
-
-impl Encoded {
-    pub(super) fn of(pem: &str) -> Self {
-        Self(Secret::new(STANDARD.encode(pem)))
-    }
-}
-
-impl Serialize for Encoded {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.expose())
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct CaPair {
-    crt: Encoded,
-    key: Encoded,
-}
-
-impl CaPair {
-    pub(super) fn full(authority: &CertificateAuthority) -> Self {
-        Self { crt: Encoded::of(&authority.certificate), key: Encoded::of(authority.key.expose()) }
-    }
-
-    /// A worker may trust the authority, not sign for it; Talos writes the missing key as an empty text.
-    pub(super) fn certificate_only(authority: &CertificateAuthority) -> Self {
-        Self { crt: Encoded::of(&authority.certificate), key: Encoded::of("") }
-    }
-}
-
 #[derive(Serialize)]
 pub(super) struct KeyOnly {
     pub(super) key: Encoded,
@@ -117,32 +84,6 @@ impl ExtraMount {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct KubeletConfiguration<'a> {
-    #[serde(rename = "providerID")]
-    pub(super) provider_id: String,
-    #[serde(skip_serializing_if = "<[NodeTaint]>::is_empty", serialize_with = "taints")]
-    pub(super) register_with_taints: &'a [NodeTaint],
-}
-
-fn taints<S: Serializer>(taints: &[NodeTaint], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Taint<'a> {
-        key: &'a str,
-        #[serde(skip_serializing_if = "str::is_empty")]
-        value: &'a str,
-        effect: &'a str,
-    }
-    serializer.collect_seq(taints.iter().map(|t| Taint { key: &t.key, value: &t.value, effect: &t.effect }))
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct NodeIp {
-    pub(super) valid_subnets: [Ipv4Net; 1],
-}
-
-#[derive(Serialize)]
 pub(super) struct Install {
     pub(super) image: String,
     pub(super) wipe: bool,
@@ -165,21 +106,12 @@ struct KubePrism {
     port: u16,
 }
 
-#[derive(Serialize)]
-struct HostDns {
-    enabled: bool,
-    #[serde(rename = "forwardKubeDNSToHost")]
-    forward_kube_dns_to_host: bool,
-}
-
 impl Features {
-    /// Cilium reaches the API by KubePrism before it can route services, and its BPF masquerading does not let pods
-    /// reach the host's resolver.
     pub(super) fn for_cilium() -> Self {
         Self {
             disk_quota_support: true,
-            kube_prism: KubePrism { enabled: true, port: 7445 },
-            host_dns: HostDns { enabled: true, forward_kube_dns_to_host: false },
+            kube_prism: KubePrism { enabled: true, port: KUBE_PRISM_PORT },
+            host_dns: HostDns::for_the_host_alone(),
         }
     }
 }
@@ -192,11 +124,6 @@ pub(super) struct Kernel {
 #[derive(Serialize)]
 pub(super) struct Named {
     pub(super) name: &'static str,
-}
-
-#[derive(Serialize)]
-pub(super) struct Enabled {
-    pub(super) enabled: bool,
 }
 
 #[derive(Serialize)]
@@ -233,6 +160,28 @@ pub(super) struct Cluster<'a> {
 #[derive(Serialize)]
 pub(super) struct ControlPlaneEndpoint<'a> {
     pub(super) endpoint: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ApiServer<'a> {
+    pub(super) image: String,
+    #[serde(rename = "certSANs")]
+    pub(super) cert_sans: &'a [String],
+    pub(super) admission_control: [AdmissionPlugin; 1],
+    pub(super) audit_policy: AuditPolicy,
+}
+
+#[derive(Serialize)]
+pub(super) struct AdmissionPlugin {
+    name: &'static str,
+    configuration: PodSecurityConfiguration,
+}
+
+impl AdmissionPlugin {
+    pub(super) fn pod_security() -> Self {
+        Self { name: POD_SECURITY, configuration: PodSecurityConfiguration::baseline() }
+    }
 }
 
 #[derive(Serialize)]
@@ -280,27 +229,5 @@ impl Discovery {
     /// Members find each other by the discovery service; the registry in Kubernetes needs what NodeRestriction forbids.
     pub(super) fn by_service() -> Self {
         Self { enabled: true, registries: Registries { kubernetes: Disabled { disabled: true }, service: Nothing {} } }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Etcd {
-    pub(super) ca: CaPair,
-    pub(super) advertised_subnets: [Ipv4Net; 1],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct HostnameConfig {
-    api_version: &'static str,
-    kind: &'static str,
-    auto: &'static str,
-    hostname: String,
-}
-
-impl HostnameConfig {
-    pub(super) fn fixed(hostname: String) -> Self {
-        Self { api_version: "v1alpha1", kind: "HostnameConfig", auto: "off", hostname }
     }
 }

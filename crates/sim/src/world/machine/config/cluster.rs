@@ -15,8 +15,15 @@ struct ControlPlane {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct Named {
+    name: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ClusterNetwork {
+    cni: Named,
     dns_domain: String,
     pod_subnets: Vec<String>,
     service_subnets: Vec<String>,
@@ -45,6 +52,8 @@ struct Etcd {
     #[serde(flatten)]
     program: Program,
     ca: Authority,
+    #[serde(rename = "advertisedSubnets")]
+    advertised_subnets: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -103,6 +112,7 @@ pub struct Cluster {
     network: ClusterNetwork,
     service_account: ServiceAccount,
     api_server: ApiServer,
+    proxy: Off,
     etcd: Etcd,
     external_cloud_provider: Switch,
     discovery: Discovery,
@@ -154,6 +164,19 @@ impl Cluster {
         if domain.is_empty() { "cluster.local" } else { domain }
     }
 
+    /// The network plug-in that Talos installs: `flannel` where nothing is said, `none` for none.
+    #[must_use]
+    pub fn network_plugin(&self) -> &str {
+        let name = self.network.cni.name.as_str();
+        if name.is_empty() { "flannel" } else { name }
+    }
+
+    /// Whether Talos installs kube-proxy.
+    #[must_use]
+    pub fn kube_proxy(&self) -> bool {
+        !self.proxy.disabled
+    }
+
     /// Ranges of pods.
     #[must_use]
     pub fn pod_subnets(&self) -> &[String] {
@@ -199,6 +222,12 @@ impl Cluster {
     #[must_use]
     pub fn etcd(&self) -> &Program {
         &self.etcd.program
+    }
+
+    /// The subnets from which etcd members take the address that they tell one another; empty means any.
+    #[must_use]
+    pub fn etcd_advertised_subnets(&self) -> &[String] {
+        &self.etcd.advertised_subnets
     }
 
     /// The authority of etcd.

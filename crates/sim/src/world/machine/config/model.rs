@@ -96,6 +96,29 @@ struct NodeIp {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Features {
+    kube_prism: KubePrism,
+    #[serde(rename = "hostDNS")]
+    host_dns: HostDns,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct KubePrism {
+    enabled: bool,
+    port: u16,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct HostDns {
+    enabled: bool,
+    #[serde(rename = "forwardKubeDNSToHost")]
+    forward_kube_dns_to_host: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 struct Install {
     image: String,
@@ -130,6 +153,8 @@ pub struct Machine {
     kubelet: Kubelet,
     #[serde(default)]
     install: Install,
+    #[serde(default)]
+    features: Features,
 }
 
 impl fmt::Debug for Machine {
@@ -179,6 +204,19 @@ impl Machine {
     #[must_use]
     pub fn node_ip_subnets(&self) -> &[String] {
         &self.kubelet.node_ip.valid_subnets
+    }
+
+    /// The port on which the machine itself balances the Kubernetes API, if it does.
+    #[must_use]
+    pub fn kube_prism_port(&self) -> Option<u16> {
+        let KubePrism { enabled, port } = self.features.kube_prism;
+        enabled.then_some(if port == 0 { 7445 } else { port })
+    }
+
+    /// Whether the machine resolves names itself, and whether cluster DNS asks it to.
+    #[must_use]
+    pub fn host_dns(&self) -> (bool, bool) {
+        (self.features.host_dns.enabled, self.features.host_dns.forward_kube_dns_to_host)
     }
 
     /// The installer image.

@@ -1,4 +1,4 @@
-//! The documents by which Talos 1.13 lays out disks, and what `storage` asks of them.
+//! How disks are laid out, in documents that every Talos since 1.13 reads, and what `storage` asks of them.
 //!
 //! Talos provisions a volume once, at first boot, and never changes it afterwards.
 
@@ -6,8 +6,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::super::{STORAGE_VOLUME, Storage};
-use super::documents::Document;
+use super::{STORAGE_VOLUME, Storage};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -15,19 +14,24 @@ const GIB: u64 = 1 << 30;
 /// Kept free beside the storage volume on a system disk, so that alignment never makes it too small.
 const SYSTEM_DISK_SLACK: u64 = GIB;
 
+/// What is asked of the volumes.
+pub(super) struct Volumes {
+    /// Where Talos' own volume is to stop, if it may not take the rest of the disk.
+    pub(super) ephemeral: Option<Provisioning>,
+    /// The volume for replicated data.
+    pub(super) storage: Option<UserVolumeConfig>,
+}
+
 /// The volumes that `storage` asks for.
-pub(super) fn volumes(storage: Option<Storage>) -> Vec<Document<'static>> {
+pub(super) fn volumes(storage: Option<Storage>) -> Volumes {
     match storage {
-        None => Vec::new(),
+        None => Volumes { ephemeral: None, storage: None },
         Some(Storage::SystemDisk(bytes)) => {
             // A negative maximum is what Talos' own volume leaves free of the disk.
             let left_free = format!("-{}", size(bytes.saturating_add(SYSTEM_DISK_SLACK)));
-            vec![
-                Document::Volume(VolumeConfig::new(
-                    "EPHEMERAL",
-                    Provisioning { max_size: Some(left_free), ..Provisioning::on("system_disk") },
-                )),
-                Document::UserVolume(UserVolumeConfig::xfs(
+            Volumes {
+                ephemeral: Some(Provisioning { max_size: Some(left_free), ..Provisioning::on("system_disk") }),
+                storage: Some(UserVolumeConfig::xfs(
                     STORAGE_VOLUME,
                     Provisioning {
                         min_size: Some(size(bytes)),
@@ -35,20 +39,23 @@ pub(super) fn volumes(storage: Option<Storage>) -> Vec<Document<'static>> {
                         ..Provisioning::on("system_disk")
                     },
                 )),
-            ]
+            }
         }
         Some(Storage::Volume(bytes)) => {
             // A tenth less, because a volume sold in GB may be one of GiB or the other way round, and the partition
             // table needs room; `grow` takes what there is.
             let at_least = bytes / 10 * 9;
-            vec![Document::UserVolume(UserVolumeConfig::xfs(
-                STORAGE_VOLUME,
-                Provisioning {
-                    min_size: Some(size(at_least / MIB * MIB)),
-                    grow: Some(true),
-                    ..Provisioning::on(format!("!system_disk && disk.size > {at_least}u"))
-                },
-            ))]
+            Volumes {
+                ephemeral: None,
+                storage: Some(UserVolumeConfig::xfs(
+                    STORAGE_VOLUME,
+                    Provisioning {
+                        min_size: Some(size(at_least / MIB * MIB)),
+                        grow: Some(true),
+                        ..Provisioning::on(format!("!system_disk && disk.size > {at_least}u"))
+                    },
+                )),
+            }
         }
     }
 }
@@ -68,12 +75,26 @@ pub(super) struct VolumeConfig {
     api_version: &'static str,
     kind: &'static str,
     name: &'static str,
-    provisioning: Provisioning,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provisioning: Option<Provisioning>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mount: Option<Mount>,
+}
+
+#[derive(Serialize)]
+struct Mount {
+    secure: bool,
 }
 
 impl VolumeConfig {
-    pub(super) fn new(name: &'static str, provisioning: Provisioning) -> Self {
-        Self { api_version: "v1alpha1", kind: "VolumeConfig", name, provisioning }
+    /// Talos' own volume, which holds what containers write.
+    pub(super) fn ephemeral(provisioning: Option<Provisioning>) -> Self {
+        Self { api_version: "v1alpha1", kind: "VolumeConfig", name: "EPHEMERAL", provisioning, mount: None }
+    }
+
+    /// Mounted without device files and set-user-id programs.
+    pub(super) fn secure(self) -> Self {
+        Self { mount: Some(Mount { secure: true }), ..self }
     }
 }
 

@@ -1,0 +1,278 @@
+//! How disruptive it is to give a running machine another configuration.
+//!
+//! It is found from the inputs of both, without rendering either. Another Talos version is no other configuration but an
+//! upgrade, which has an order of its own; it is not judged here, and neither is what only the secret bundle decides.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{MachineConfigInputs, MachineRole, config_digest};
+
+/// What a machine must go through to run another configuration; a later class includes the earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ChangeClass {
+    /// Nothing: it is the same configuration.
+    None,
+    /// It is applied to the running machine; services may restart.
+    NoReboot,
+    /// It takes effect with a reboot: the apply's own up to Talos 1.13, an explicit one from 1.14 on.
+    Reboot,
+    /// No configuration gets there: the server must be made anew.
+    Replace,
+}
+
+/// What Talos up to 1.13 takes on without a reboot, besides all of `cluster` and every document with a `kind`
+/// (<https://docs.siderolabs.com/talos/v1.13/configure-your-talos-cluster/system-configuration/editing-machine-configuration>).
+const WITHOUT_REBOOT: [&str; 17] = [
+    "machine.ca",
+    "machine.certSANs",
+    "machine.features.hostDNS",
+    "machine.features.kubePrism",
+    "machine.install",
+    "machine.kernel",
+    "machine.kubelet",
+    "machine.logging",
+    "machine.network",
+    "machine.nodeAnnotations",
+    "machine.nodeLabels",
+    "machine.nodeTaints",
+    "machine.pods",
+    "machine.registries",
+    "machine.sysctls",
+    "machine.sysfs",
+    "version",
+];
+
+/// What Talos takes on with an explicit reboot only, from 1.14 on: an apply never reboots there.
+const WITH_REBOOT: [&str; 10] = [
+    "EnvironmentConfig",
+    "ExistingVolumeConfig",
+    "ExternalVolumeConfig",
+    "RawVolumeConfig",
+    "SwapVolumeConfig",
+    "UserVolumeConfig",
+    "VolumeConfig",
+    "cluster.etcd",
+    "machine.disks",
+    "machine.env",
+];
+
+/// What it takes to bring a machine that runs the configuration of `old` to that of `new`.
+///
+/// # Assumptions
+/// The machine runs `old.talos_version`, and both were made with one bundle. A difference in Talos versions alone is
+/// [`ChangeClass::None`].
+#[must_use]
+pub fn change_class(old: &MachineConfigInputs, new: &MachineConfigInputs) -> ChangeClass {
+    if is_another_machine(old, new) || old.storage != new.storage {
+        return ChangeClass::Replace;
+    }
+    let upgraded = MachineConfigInputs { talos_version: new.talos_version.clone(), ..old.clone() };
+    if config_digest(&upgraded, "") == config_digest(new, "") {
+        return ChangeClass::None;
+    }
+    let rules = Rules::of(old);
+    let patched = changed_sections(&old.patches, &new.patches).into_iter().map(|section| rules.class_of(&section));
+    // All that Helix itself sets differently is on the list of 1.13; the addresses of etcd are an `etcd` key of 1.14.
+    let moved = old.role == MachineRole::ControlPlane && old.node_subnet != new.node_subnet;
+    let rendered = if moved { rules.class_of("cluster.etcd") } else { ChangeClass::NoReboot };
+    patched.fold(rendered, Ord::max)
+}
+
+fn is_another_machine(old: &MachineConfigInputs, new: &MachineConfigInputs) -> bool {
+    // A node's provider id never changes, and neither do the names under which it and its member of etcd joined.
+    old.machine != new.machine || old.server_id != new.server_id || old.role != new.role
+}
+
+/// How a minor version of Talos takes a change on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rules {
+    /// Reboots by itself, but for [`WITHOUT_REBOOT`]. Up to 1.13.
+    Listed,
+    /// Never reboots by itself; [`WITH_REBOOT`] waits for one. From 1.14 on.
+    Never,
+}
+
+impl Rules {
+    fn of(running: &MachineConfigInputs) -> Self {
+        if (running.talos_version.major, running.talos_version.minor) <= (1, 13) { Self::Listed } else { Self::Never }
+    }
+
+    fn class_of(self, section: &str) -> ChangeClass {
+        let is_in = |list: &[&str]| list.contains(&section);
+        let is_document = section.starts_with(|first: char| first.is_ascii_uppercase());
+        let reboots = match self {
+            Self::Listed => !(is_document || is_in(&WITHOUT_REBOOT) || section.split('.').next() == Some("cluster")),
+            Self::Never => is_in(&WITH_REBOOT),
+        };
+        if reboots { ChangeClass::Reboot } else { ChangeClass::NoReboot }
+    }
+}
+
+/// The parts of a configuration that its patches name, each with what they say of it, in order: `machine.kubelet`,
+/// `machine.features.hostDNS`, or the kind of a document.
+fn sections(patches: &[Value]) -> BTreeMap<String, Vec<&Value>> {
+    let mut found: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+    for patch in patches {
+        match patch.get("kind").and_then(Value::as_str) {
+            Some(kind) => found.entry(kind.to_owned()).or_default().push(patch),
+            None => descend(patch, "", &mut found),
+        }
+    }
+    found
+}
+
+fn descend<'a>(value: &'a Value, path: &str, found: &mut BTreeMap<String, Vec<&'a Value>>) {
+    let goes_on = matches!(path, "" | "machine" | "machine.features" | "cluster");
+    match value.as_object().filter(|_| goes_on) {
+        Some(map) => map.iter().for_each(|(key, value)| {
+            let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            descend(value, &below, found);
+        }),
+        None => found.entry(path.to_owned()).or_default().push(value),
+    }
+}
+
+/// The sections of which two lists of patches say something different.
+fn changed_sections(old: &[Value], new: &[Value]) -> Vec<String> {
+    let (old, new) = (sections(old), sections(new));
+    let differs = |section: &&String| old.get(*section) != new.get(*section);
+    let gone = old.keys().filter(|section| !new.contains_key(*section));
+    gone.chain(new.keys().filter(differs)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use semver::Version;
+    use serde_json::json;
+
+    use super::super::tests::inputs;
+    use super::super::{Storage, config_digest};
+    use super::*;
+
+    const TALOS_1_14: Version = Version::new(1, 14, 4);
+
+    /// The class of a change of the inputs on Talos 1.13.
+    fn class(role: MachineRole, change: impl FnOnce(&mut MachineConfigInputs)) -> ChangeClass {
+        let old = inputs(role);
+        let mut new = old.clone();
+        change(&mut new);
+        change_class(&old, &new)
+    }
+
+    /// The class of a new patch, on Talos 1.13 and on 1.14; taking it away is of the same class.
+    fn class_of_patch(patch: &Value) -> [ChangeClass; 2] {
+        [Version::new(1, 13, 9), TALOS_1_14].map(|talos_version| {
+            let bare = MachineConfigInputs { talos_version, ..inputs(MachineRole::ControlPlane) };
+            let patched = MachineConfigInputs { patches: vec![patch.clone()], ..bare.clone() };
+            let class = change_class(&bare, &patched);
+            assert_eq!(change_class(&patched, &bare), class, "{patch} is taken away");
+            assert_eq!(change_class(&patched, &patched), ChangeClass::None, "{patch} stays");
+            class
+        })
+    }
+
+    #[test]
+    fn what_is_set_by_the_specification_needs_no_reboot() {
+        use MachineRole::{ControlPlane, Worker};
+        type Change = fn(&mut MachineConfigInputs);
+        let cases: [(&str, MachineRole, Change); 7] = [
+            ("kubernetes", Worker, |new| new.kubernetes_version = Version::new(1, 36, 4)),
+            ("label", Worker, |new| drop(new.labels.insert("example.com/tier".into(), "gold".into()))),
+            ("taint", Worker, |new| {
+                new.taints.push(crate::observed::NodeTaint {
+                    key: "gpu".into(),
+                    value: String::new(),
+                    effect: "NoSchedule".into(),
+                });
+            }),
+            ("sans", ControlPlane, |new| new.cert_sans.push("api.example.com".into())),
+            ("endpoint", ControlPlane, |new| new.endpoint = "https://api.example.com:6443".into()),
+            ("schematic", Worker, |new| new.schematic = "0".repeat(64)),
+            ("scheduling", ControlPlane, |new| new.schedulable_control_planes = true),
+        ];
+        for (what, role, change) in cases {
+            assert_eq!(class(role, change), ChangeClass::NoReboot, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_other_configuration_is_no_change() {
+        assert_eq!(class(MachineRole::Worker, |_| ()), ChangeClass::None);
+        // It goes through the Kubernetes API.
+        let by_api = class(MachineRole::Worker, |new| {
+            new.labels.insert("node-role.kubernetes.io/worker".into(), String::new());
+        });
+        assert_eq!(by_api, ChangeClass::None);
+        assert_eq!(class(MachineRole::Worker, |new| new.schedulable_control_planes = true), ChangeClass::None);
+    }
+
+    #[test]
+    fn another_talos_is_an_upgrade_and_not_a_change() {
+        assert_eq!(class(MachineRole::Worker, |new| new.talos_version = TALOS_1_14), ChangeClass::None);
+        let both = class(MachineRole::Worker, |new| {
+            new.talos_version = TALOS_1_14;
+            new.patches = vec![json!({"machine": {"udev": {"rules": ["x"]}}})];
+        });
+        assert_eq!(both, ChangeClass::Reboot, "the machine still runs 1.13");
+    }
+
+    #[test]
+    fn another_disk_or_machine_is_another_server() {
+        assert_eq!(class(MachineRole::Worker, |new| new.storage = None), ChangeClass::Replace);
+        let larger = |new: &mut MachineConfigInputs| new.storage = Some(Storage::Volume(20_000_000_000));
+        assert_eq!(class(MachineRole::Worker, larger), ChangeClass::Replace);
+        assert_eq!(class(MachineRole::Worker, |new| new.server_id += 1), ChangeClass::Replace);
+    }
+
+    #[test]
+    fn etcd_in_another_subnet_reboots_where_applying_never_does() {
+        let move_on = |talos_version: Version, role| {
+            let old = MachineConfigInputs { talos_version, ..inputs(role) };
+            let new = MachineConfigInputs { node_subnet: "10.1.0.0/16".parse().unwrap(), ..old.clone() };
+            change_class(&old, &new)
+        };
+        assert_eq!(move_on(Version::new(1, 13, 9), MachineRole::ControlPlane), ChangeClass::NoReboot);
+        assert_eq!(move_on(TALOS_1_14, MachineRole::ControlPlane), ChangeClass::Reboot);
+        assert_eq!(move_on(TALOS_1_14, MachineRole::Worker), ChangeClass::NoReboot);
+    }
+
+    #[test]
+    fn a_patch_is_of_the_class_of_the_worst_that_it_names() {
+        use ChangeClass::{NoReboot, Reboot};
+        let volume = json!({"apiVersion": "v1alpha1", "kind": "UserVolumeConfig", "name": "data"});
+        let cases = [
+            (json!({"machine": {"sysctls": {"a": "1"}}}), [NoReboot, NoReboot]),
+            (json!({"machine": {"kubelet": {"extraArgs": {"v": "4"}}}}), [NoReboot, NoReboot]),
+            (json!({"machine": {"features": {"hostDNS": {"enabled": true}}}}), [NoReboot, NoReboot]),
+            (json!({"machine": {"features": {"diskQuotaSupport": true}}}), [Reboot, NoReboot]),
+            (json!({"machine": {"files": [{"path": "/var/x"}]}}), [Reboot, NoReboot]),
+            (json!({"machine": {"env": {"a": "b"}}}), [Reboot, Reboot]),
+            (json!({"machine": {"sysctls": {"a": "1"}, "udev": {"rules": []}}}), [Reboot, NoReboot]),
+            (json!({"debug": true}), [Reboot, NoReboot]),
+            (json!({"cluster": {"apiServer": {"extraArgs": {"v": "4"}}}}), [NoReboot, NoReboot]),
+            (json!({"cluster": {"etcd": {"extraArgs": {"v": "4"}}}}), [NoReboot, Reboot]),
+            (json!({"apiVersion": "v1alpha1", "kind": "OOMConfig"}), [NoReboot, NoReboot]),
+            (volume, [NoReboot, Reboot]),
+        ];
+        for (patch, classes) in cases {
+            assert_eq!(class_of_patch(&patch), classes, "{patch}");
+        }
+    }
+
+    #[test]
+    fn only_what_differs_between_patches_counts() {
+        let udev = json!({"machine": {"udev": {"rules": ["x"]}}});
+        let sysctls = |value: &str| json!({"machine": {"sysctls": {"a": value}}});
+        let with = |patches: Vec<Value>| MachineConfigInputs { patches, ..inputs(MachineRole::Worker) };
+        let old = with(vec![udev.clone(), sysctls("1")]);
+        assert_eq!(change_class(&old, &with(vec![udev.clone(), sysctls("2")])), ChangeClass::NoReboot);
+        // The annotation with the digest is another one, at least.
+        let split = with(vec![sysctls("1"), udev.clone()]);
+        assert_ne!(config_digest(&old, ""), config_digest(&split, ""));
+        assert_eq!(change_class(&old, &split), ChangeClass::NoReboot);
+        assert_eq!(change_class(&old, &with(vec![sysctls("1")])), ChangeClass::Reboot);
+    }
+}
