@@ -28,9 +28,17 @@ pub const REPLACE: &str = "helix.dev/replace";
 pub const HOLD: &str = "helix.dev/hold";
 /// Annotation of a node: digest of the inputs of the machine config that was applied to it last.
 pub const CONFIG: &str = "helix.dev/config";
+/// Annotation of a control plane's node: the versions of API server and controllers in its machine config.
+pub const CONTROL_PLANE: &str = "helix.dev/control-plane";
+/// Annotation of a node: that Helix is disturbing its machine, why, and since when.
+pub const DISRUPTION: &str = "helix.dev/disruption";
+/// Annotation of a node: labels and taints that Helix has set through the Kubernetes API, so that it can take them away.
+pub const OWNED: &str = "helix.dev/owned";
 
 /// Finalizer of a platform: what it made at the provider is deleted before the platform is.
 pub const TEARDOWN_FINALIZER: &str = "helix.dev/teardown";
+/// Finalizer of a machine: its resource stays until its server is gone, so that a deletion is an order to replace it.
+pub const REPLACEMENT_FINALIZER: &str = "helix.dev/replacement";
 /// Field manager of every server-side apply.
 pub const FIELD_MANAGER: &str = "helix";
 /// Name of the control planes' pool, which no worker pool may take.

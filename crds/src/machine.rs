@@ -60,6 +60,13 @@ use serde::{Deserialize, Serialize};
         priority = 1
     ),
     printcolumn(
+        name = "Held",
+        type_ = "boolean",
+        json_path = ".status.held",
+        description = "Whether the annotation helix.dev/hold keeps Helix from touching the machine",
+        priority = 1
+    ),
+    printcolumn(
         name = "State",
         type_ = "string",
         json_path = ".status.state",
@@ -106,6 +113,9 @@ pub struct HelixMachineStatus {
     /// Digest of the inputs of the config that was applied last. Example: `4f1c0a7d`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_digest: Option<String>,
+    /// Whether the annotation `helix.dev/hold` keeps Helix from touching the machine. Example: `true`.
+    #[serde(default)]
+    pub held: bool,
     /// What the machine is doing, in one line. Example: `waiting for etcd to promote its member`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,

@@ -91,7 +91,8 @@ pub struct Evidence {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanStatus {
-    /// Digest of the destructive part, which an approval names. Example: `4f1c0a7d`.
+    /// Digest of the work that needs an approval, which the annotation `helix.dev/approve` names; absent where none does.
+    /// Example: `4f1c0a7d95be2c11`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Number of steps. Example: `4`.
@@ -106,7 +107,13 @@ pub struct PlanStatus {
     /// What the steps change in the monthly cost, net. Example: `+12.40 EUR`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monthly_cost_delta: Option<String>,
-    /// The first 20 steps. Example: `[{step: CreateServer, target: dev-cp-1}]`.
+    /// How long the steps typically take until their effect shows; they are done together. Example: `39`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_seconds: Option<u32>,
+    /// How much work waits for an approval; none of it is counted above. Example: `2`.
+    #[serde(default)]
+    pub awaiting_approval: u32,
+    /// What waits for an approval, then the steps; the first 20 of both. Example: `[{step: create, target: server dev-cp-1}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub items: Vec<PlanItem>,
@@ -116,13 +123,25 @@ pub struct PlanStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanItem {
-    /// Kind of the step. Example: `CreateServer`.
+    /// What is done, in the imperative. Example: `create`.
     pub step: String,
-    /// Object that it changes. Example: `dev-cp-1`.
+    /// Object that it changes. Example: `server dev-cp-1`.
     pub target: String,
     /// What it does to a machine: `None`, `Reboot`, `Drain`, `Replace`, `Downtime` or `Destroy`. Example: `None`.
     #[serde(default)]
     pub disruption: Disruption,
+    /// Calls of the provider's API that it needs. Example: `1`.
+    #[serde(default)]
+    pub api_calls: u32,
+    /// What it changes in the monthly cost, net; absent where it changes nothing. Example: `+5.49 EUR`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monthly_cost_delta: Option<String>,
+    /// How long it typically takes until its effect shows; absent where that is at once or unknown. Example: `39`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_seconds: Option<u32>,
+    /// Whether it waits for an approval. Example: `true`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_approval: bool,
     /// Why it is needed. Example: `slot 1 of pool cp has no server`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -1,11 +1,13 @@
 //! The watches, and what of them causes a pass.
 //!
 //! A platform gets a pass when its generation, annotations or deletion change: its status, its finalizers and its
-//! managed fields are this operator's own writing, and no news. A `HelixMachine` causes a pass of its platform only when
-//! it is deleted.
+//! managed fields are this operator's own writing, and no news. A `HelixMachine` causes a pass of its platform when it is
+//! gone, and when somebody deletes or annotates it.
 
-use std::future::{Future, ready};
+use std::collections::HashMap;
+use std::future::{Future, pending, ready};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use helix_crds::{HelixMachine, HelixPlatform};
@@ -17,12 +19,16 @@ use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use crate::kept::request;
+use crate::kept::{machine_request, request};
+use crate::machines::let_go;
 use crate::metrics::Metrics;
 use crate::operator::Operator;
 use crate::options::Options;
 use crate::pass::{after_failure, reconcile};
 use crate::server::{Readiness, Stage};
+
+/// How often machines without a platform are looked for.
+const FORSAKEN_EVERY: Duration = Duration::from_secs(60);
 
 /// Looks after all platforms until it is told to stop, and then until the passes under way are over.
 pub(crate) fn run(
@@ -39,20 +45,17 @@ pub(crate) fn run(
         .reflect(platforms_writer)
         .applied_objects()
         .predicate_filter(|platform: &HelixPlatform| Some(request(platform)), PredicateConfig::default());
-    let deleted_machines = watch::<HelixMachine>(&client, namespace).reflect(machines_writer).filter_map(|event| {
-        ready(match event {
-            Ok(Event::Delete(machine)) => Some(Ok(machine)),
-            Ok(_) => None,
-            Err(error) => Some(Err(error)),
-        })
-    });
+    let mut asked = HashMap::new();
+    let asking_machines = watch::<HelixMachine>(&client, namespace)
+        .reflect(machines_writer)
+        .filter_map(move |event| ready(news(&mut asked, event)));
     let stores = (platforms.clone(), machines.clone());
     let operator = Arc::new(Operator::new(client, &options.identity, options.concurrency_per_token, metrics, stores));
     let passes = Controller::for_stream(changed_platforms, platforms.clone())
-        .owns_stream(deleted_machines)
+        .owns_stream(asking_machines)
         .with_config(Config::default().concurrency(options.concurrency))
         .graceful_shutdown_on(stop.cancelled_owned())
-        .run(reconcile, |platform, error, operator| after_failure(&platform, error, &operator), operator)
+        .run(reconcile, |platform, error, operator| after_failure(&platform, error, &operator), Arc::clone(&operator))
         .for_each(|outcome| {
             if let Err(error) = outcome {
                 trouble(&error);
@@ -64,10 +67,54 @@ pub(crate) fn run(
         if platforms.wait_until_ready().await.is_ok() && machines.wait_until_ready().await.is_ok() {
             readiness.reached(Stage::Working);
             tracing::info!(platforms = platforms.len(), machines = machines.len(), "the resources are listed");
+            let_go_of_the_forsaken(&operator).await;
         }
+        // Only the passes' end ends this.
+        pending().await
     };
-    async move {
-        tokio::join!(passes, listed);
+    // Boxed, because it holds all that the watches hold.
+    Box::pin(async move {
+        tokio::select! {
+            () = passes => {}
+            () = listed => {}
+        }
+    })
+}
+
+/// The machine of an event, if a pass has to hear of it. `asked` holds, by UID, what was asked of each before.
+fn news(
+    asked: &mut HashMap<String, u64>,
+    event: watcher::Result<Event<HelixMachine>>,
+) -> Option<watcher::Result<HelixMachine>> {
+    match event {
+        Ok(Event::Apply(machine) | Event::InitApply(machine)) => {
+            let asks = machine_request(&machine);
+            let before = asked.insert(machine.uid().unwrap_or_default(), asks);
+            // One that is new asks for nothing yet, or is seen by the platform's own first pass.
+            before.is_some_and(|before| before != asks).then_some(Ok(machine))
+        }
+        Ok(Event::Delete(machine)) => {
+            asked.remove(&machine.uid().unwrap_or_default());
+            Some(Ok(machine))
+        }
+        Ok(Event::Init | Event::InitDone) => None,
+        Err(error) => Some(Err(error)),
+    }
+}
+
+/// Looks now and then for machines whose platform was removed by force: else their finalizer would keep them for ever.
+async fn let_go_of_the_forsaken(operator: &Operator) {
+    loop {
+        for machine in operator.forsaken_machines() {
+            let name = machine.name_any();
+            let api: Api<HelixMachine> =
+                Api::namespaced(operator.client.clone(), &machine.namespace().unwrap_or_default());
+            match let_go(&api, &machine).await {
+                Ok(()) => tracing::info!(machine = name, "let go: its platform is gone"),
+                Err(error) => tracing::warn!(machine = name, reason = error.reason(), "not let go: {error}"),
+            }
+        }
+        tokio::time::sleep(FORSAKEN_EVERY).await;
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use helix_crds::HelixPlatform;
+use helix_crds::{HelixMachine, HelixPlatform};
 use helix_engine::Memory;
+use helix_plan::observed::Intents;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
@@ -32,7 +33,7 @@ pub(crate) struct Past {
     pub(crate) said: Said,
     /// How many passes there were.
     pub(crate) passes: u64,
-    asked: Option<u64>,
+    asked: Option<(u64, Intents)>,
 }
 
 impl Past {
@@ -44,10 +45,12 @@ impl Past {
         }
     }
 
-    /// Whether the user asks for something else than at the last pass. The first pass is no change.
-    pub(crate) fn is_asked_anew(&mut self, platform: &HelixPlatform) -> bool {
-        let asks = request(platform);
-        self.asked.replace(asks).is_some_and(|before| before != asks)
+    /// Whether the user asks for something else than at the last pass, of the platform or of one of its machines. The
+    /// first pass is no change.
+    pub(crate) fn is_asked_anew(&mut self, platform: &HelixPlatform, intents: &Intents) -> bool {
+        let asks = (request(platform), intents.clone());
+        let before = self.asked.replace(asks);
+        before.is_some() && before != self.asked
     }
 }
 
@@ -57,6 +60,14 @@ pub(crate) fn request(platform: &HelixPlatform) -> u64 {
     platform.metadata.generation.hash(&mut hasher);
     platform.annotations().hash(&mut hasher);
     platform.metadata.deletion_timestamp.is_some().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The same of a machine: its annotations and its deletion are what users ask of it.
+pub(crate) fn machine_request(machine: &HelixMachine) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    machine.annotations().hash(&mut hasher);
+    machine.metadata.deletion_timestamp.is_some().hash(&mut hasher);
     hasher.finish()
 }
 
@@ -145,14 +156,17 @@ pub(crate) mod tests {
 
     #[test]
     fn only_a_request_of_the_user_is_a_change() {
-        let mut past = Past::default();
-        assert!(!past.is_asked_anew(&platform("1", 1)));
-        assert!(!past.is_asked_anew(&platform("2", 1)));
-        assert!(past.is_asked_anew(&platform("3", 2)));
+        let (mut past, none) = (Past::default(), Intents::default());
+        assert!(!past.is_asked_anew(&platform("1", 1), &none));
+        assert!(!past.is_asked_anew(&platform("2", 1), &none));
+        assert!(past.is_asked_anew(&platform("3", 2), &none));
         let mut annotated = platform("4", 2);
         annotated.annotations_mut().insert("helix.dev/approve".to_owned(), "4f1c0a7d".to_owned());
-        assert!(past.is_asked_anew(&annotated));
-        assert!(!past.is_asked_anew(&annotated));
+        assert!(past.is_asked_anew(&annotated, &none));
+        assert!(!past.is_asked_anew(&annotated, &none));
+        let replace = Intents { replace: [7].into(), ..Intents::default() };
+        assert!(past.is_asked_anew(&annotated, &replace));
+        assert!(!past.is_asked_anew(&annotated, &replace));
     }
 
     #[test]

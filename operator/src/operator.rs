@@ -16,6 +16,7 @@ use kube::{Client, ResourceExt as _};
 
 use crate::clock::SystemClock;
 use crate::kept::Places;
+use crate::machines::is_forsaken;
 use crate::metrics::Metrics;
 use crate::projects::SharedProjects;
 
@@ -83,6 +84,17 @@ impl Operator {
     /// Whether the watch shows a platform of that UID.
     pub(crate) fn exists(&self, uid: &str) -> bool {
         self.platforms.find(|platform| platform.metadata.uid.as_deref() == Some(uid)).is_some()
+    }
+
+    /// Waits until the watch has shown all machines: before that, one that is held would be taken for free.
+    pub(crate) async fn machines_are_listed(&self) {
+        // It fails when the watch has ended, and then passes do, too.
+        let _ = self.machines.wait_until_ready().await;
+    }
+
+    /// The `HelixMachine`s that wait for an operator and have no platform.
+    pub(crate) fn forsaken_machines(&self) -> Vec<Arc<HelixMachine>> {
+        self.machines.state_filter(|machine| is_forsaken(machine, |uid| self.exists(uid)))
     }
 
     /// The `HelixMachine`s that name the platform, whoever owns them.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use helix_clients::hetzner::Connection;
-use helix_clients::kube::{TokenError, read_token};
+use helix_clients::kube::{TokenError, intents, read_token};
 use helix_crds::{HelixMachine, HelixPlatform, HelixPlatformStatus, ProviderSpec};
 use helix_engine::turn::{self, Turn};
 use jiff::Timestamp;
@@ -112,12 +112,15 @@ async fn pass(
     };
     let _permit = project.permit().await;
     let platform = with_finalizer(operator, labels, past, platform).await?;
-    if past.is_asked_anew(&platform) {
+    operator.machines_are_listed().await;
+    let machines = operator.machines_of(&labels.namespace, &labels.platform);
+    let intents = intents(&platform.uid().unwrap_or_default(), machines.iter().map(Arc::as_ref));
+    if past.is_asked_anew(&platform, &intents) {
         past.memory.look_now();
     }
     past.project = Some(Arc::clone(&project));
     let seams = operator.seams(&project.project);
-    let turn = turn::turn(&seams, &platform, &mut past.memory).boxed().await;
+    let turn = turn::turn(&seams, &platform, &intents, &mut past.memory).boxed().await;
     record(operator, labels, &platform, &project, &turn);
     conclude(operator, labels, past, &platform, turn).await
 }

@@ -8,6 +8,7 @@ mod error;
 mod process;
 mod repository;
 mod sandbox;
+mod sim;
 mod test;
 mod tidy;
 mod tools;
@@ -33,6 +34,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Run every test, building first what the tests need
     Test(test::Arguments),
+    /// Live whole lives of platforms on the in-process world, by seeds
+    Sim(sim::Arguments),
     /// Write what is generated from the code: the custom resource definitions in crds/
     Codegen(codegen::Arguments),
     /// Hold the code against the rules that the compiler does not know
@@ -63,6 +66,7 @@ fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Sandbox(arguments) => sandbox::run(&repository, &arguments),
         Command::Test(arguments) => test::run(&repository, &arguments),
+        Command::Sim(arguments) => sim::run(&repository, &arguments),
         Command::Codegen(arguments) => codegen::run(&repository, &arguments),
         Command::Tidy => tidy::run(&repository),
         Command::Bench(arguments) => bench::run(&repository, &arguments),

@@ -24,6 +24,9 @@ const BIN_DIR: &str = "HELIX_BIN_DIR";
 /// Test files of this prefix start processes.
 const END_TO_END: &str = "e2e_";
 
+/// The test that needs the switches which no other build may have.
+const MUTATIONS: &str = "mutations";
+
 /// Debian packages that tests need, besides Rust, Go and git. None at present.
 const SYSTEM_PACKAGES: &[&str] = &[];
 
@@ -55,7 +58,16 @@ fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
         .env(TOOLS_DIR, kube.directory())
         .env(BIN_DIR, programs);
-    process::step(&mut cargo)
+    process::step(&mut cargo)?;
+    mutations(repository)
+}
+
+/// Whether the simulation notices a broken guard. Apart from the others, because no other build may have the switches;
+/// optimised, because it lives a few hundred lives.
+fn mutations(repository: &Repository) -> Result<(), Error> {
+    let mut cargo = repository.cargo();
+    let of = ["test", "--profile=bench", "--locked", "--package=helix-sim", "--features=mutations", "--test=mutations"];
+    process::step(cargo.args(of))
 }
 
 /// Cargo has no way to leave a test file out, so this names all the others; doc tests can't be named together with
@@ -63,7 +75,7 @@ fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
 fn fast(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
     let mut named = repository.cargo();
     named.args(["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
-    for test in fast_tests(metadata.packages()) {
+    for test in fast_tests(metadata.packages()).into_iter().filter(|test| *test != MUTATIONS) {
         named.args(["--test", test]);
     }
     process::step(&mut named)?;

@@ -5,14 +5,14 @@
 
 use std::fmt::Write as _;
 
-use helix_crds::{HelixMachine, HelixPlatform, PhaseState};
+use helix_crds::{HelixMachine, HelixPlatform, HelixPlatformStatus, PhaseState};
 
 use crate::Outcome;
 use crate::arguments::ExplainArguments;
 use crate::error::CliError;
 use crate::live::Management;
 use crate::output;
-use crate::plan::told;
+use crate::plan::{approve_command, told};
 use crate::sight;
 
 pub(crate) async fn run(arguments: &ExplainArguments) -> Result<Outcome, CliError> {
@@ -73,6 +73,9 @@ fn of_status(platform: &HelixPlatform, machines: &[HelixMachine]) -> String {
     if let Some(waiting) = status.waiting_for.as_deref().filter(|_| status.phase.as_deref() != Some("Ready")) {
         let _ = writeln!(text, "Waiting for: {waiting}");
     }
+    if let Some(approval) = approval(platform, status) {
+        text.push_str(&approval);
+    }
     if status.observed_generation != metadata.generation {
         let _ = writeln!(
             text,
@@ -92,6 +95,25 @@ fn of_status(platform: &HelixPlatform, machines: &[HelixMachine]) -> String {
         let _ = writeln!(text, "\nMachines that are not ready\n{}", unready.join("\n"));
     }
     text
+}
+
+/// What waits for an approval, and how to give it.
+fn approval(platform: &HelixPlatform, status: &HelixPlatformStatus) -> Option<String> {
+    let plan = status.plan.as_ref().filter(|plan| plan.awaiting_approval > 0)?;
+    let asked: Vec<_> = plan.items.iter().filter(|item| item.awaits_approval).collect();
+    let mut text = "\nWaits for an approval\n".to_owned();
+    for item in &asked {
+        let cost = item.monthly_cost_delta.as_ref().map_or(String::new(), |cost| format!(", {cost} per month"));
+        let _ = writeln!(text, "  {} {} ({}{cost})", item.step, item.target, item.disruption);
+    }
+    let untold = usize::try_from(plan.awaiting_approval).unwrap_or(usize::MAX).saturating_sub(asked.len());
+    if untold > 0 {
+        let _ = writeln!(text, "  and {untold} more");
+    }
+    let metadata = &platform.metadata;
+    let (namespace, name) = (metadata.namespace.as_deref()?, metadata.name.as_deref()?);
+    let _ = writeln!(text, "It is given by\n  {}", approve_command(namespace, name, plan.digest.as_deref()?));
+    Some(text)
 }
 
 fn shown(generation: Option<i64>) -> String {

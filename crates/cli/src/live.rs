@@ -4,13 +4,14 @@ use std::error::Error;
 use std::sync::Arc;
 
 use helix_clients::hetzner::{Connection, Projects};
-use helix_clients::kube::{SecretStore, WorkloadClients, read_token};
+use helix_clients::kube::{SecretStore, WorkloadClients, intents, read_token};
 use helix_clients::talos::TalosClient;
 use helix_crds::{HelixMachine, HelixPlatform, ProviderSpec};
 use helix_engine::Project;
 use helix_engine::seams::Seams;
 use helix_engine::seams::{Clock, Cloud, Store};
 use helix_engine::secrets::PkiMaker;
+use helix_plan::observed::Intents;
 use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -71,6 +72,14 @@ impl Management {
             machines.items.into_iter().filter(|machine| machine.spec.platform == name).collect();
         machines.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
         Ok(machines)
+    }
+
+    /// What users ask of the platform's machines.
+    pub(crate) async fn intents(&self, platform: &HelixPlatform) -> Result<Intents, CliError> {
+        let metadata = &platform.metadata;
+        let namespace = metadata.namespace.as_deref().unwrap_or(&self.namespace);
+        let machines = self.machines(namespace, metadata.name.as_deref().unwrap_or_default()).await?;
+        Ok(intents(metadata.uid.as_deref().unwrap_or_default(), &machines))
     }
 
     /// Where the platforms' secrets are kept.

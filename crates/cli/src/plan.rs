@@ -5,7 +5,7 @@ mod notes;
 mod table;
 
 use document::Document;
-pub(crate) use document::told;
+pub(crate) use document::{approve_command, told};
 
 use crate::Outcome;
 use crate::arguments::{Format, PlanArguments};

@@ -10,7 +10,7 @@ use helix_engine::turn::{LookError, look};
 use helix_plan::catalogue::{Catalogue, dated_table};
 use helix_plan::forecast::{Forecast, assumed, forecast, forecast_teardown};
 use helix_plan::observed::{CloudFacts, Observed};
-use helix_plan::validated::ValidatedPlatform;
+use helix_plan::validated::{ApprovalMode, ValidatedPlatform};
 use jiff::Timestamp;
 
 use crate::arguments::ClusterArguments;
@@ -53,6 +53,13 @@ impl Sight {
         forecast(&self.validated, observed, self.now)
     }
 
+    /// The plan played on from where the first one came to rest, with everything approved.
+    pub(crate) fn forecast_approved(&self, rest: Observed) -> Forecast {
+        let mut approved = self.validated.clone();
+        approved.approval = ApprovalMode::Automatic;
+        forecast(&approved, rest, self.now)
+    }
+
     /// Whether the platform is being deleted.
     pub(crate) fn is_leaving(&self) -> bool {
         self.platform.metadata.deletion_timestamp.is_some()
@@ -90,7 +97,8 @@ pub(crate) async fn of_file(path: &Path, cluster: &ClusterArguments) -> Result<S
     metadata.uid.get_or_insert_with(|| NO_UID.to_owned());
     metadata.namespace = Some(namespace);
     let seams = management.seams(&file.platform).await?;
-    match look(&seams, &file.platform, &mut Memory::default()).await {
+    let intents = management.intents(&file.platform).await?;
+    match look(&seams, &file.platform, &intents, &mut Memory::default()).await {
         Ok(seen) => {
             let validated = file.judge(Ok(seen.validated))?;
             let (catalogue, observed) = (seen.catalogue, seen.observed);
@@ -109,7 +117,8 @@ pub(crate) async fn of_cluster(name: &str, cluster: &ClusterArguments) -> Result
     let namespace = management.namespace().to_owned();
     let platform = management.get(&namespace, name).await?;
     let seams = management.seams(&platform).await?;
-    let seen = match look(&seams, &platform, &mut Memory::default()).await {
+    let intents = management.intents(&platform).await?;
+    let seen = match look(&seams, &platform, &intents, &mut Memory::default()).await {
         Ok(seen) => seen,
         Err(LookError::Missing(missing)) => return Err(CliError::Hetzner(missing)),
         Err(LookError::Rejected(rejections)) => {

@@ -4,13 +4,17 @@
 //! No controller and no watch is here: those belong to the operator.
 
 mod failure;
+mod intents;
 mod names;
+mod nodes;
+mod pods;
 mod receipt;
 mod record;
 mod store;
 mod token;
 mod workload;
 
+pub use intents::intents;
 pub use store::SecretStore;
 pub use token::{TokenError, read_token};
 pub use workload::WorkloadClients;

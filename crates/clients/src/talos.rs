@@ -4,11 +4,13 @@
 //! certificate may be accepted); a configured one by mutual TLS, through a control plane that forwards by the metadata
 //! `node`, so that connections per platform grow with control planes, not with machines.
 //!
-//! One attempt per call, each bounded in time; nothing is retried here. Failures are told apart by gRPC code and by the
+//! One attempt per call, each bounded in time; nothing is retried here, and what takes minutes ([`installation`]) goes on
+//! between calls. Failures are told apart by gRPC code and by the
 //! connection's own typed error ([`failure`]), never by a text.
 
 mod channels;
 mod failure;
+mod installation;
 mod link;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use helix_engine::seams::{Talos, TalosError, TalosRoute};
+use helix_engine::seams::{InForce, Talos, TalosError, TalosRoute};
 use helix_plan::observed::{EtcdMember, MachineStage, ServiceState, TalosFacts};
 use helix_plan::secrets::Secret;
 use prost::Message as _;
@@ -31,13 +33,14 @@ use tonic::{Code, Request, Response, Status};
 
 use channels::{Channels, Line};
 use failure::Failure;
+use installation::{Installations, Installed};
 use wire::cosi::GetRequest;
 use wire::cosi::state_client::StateClient;
 use wire::enums::RuntimeMachineStage;
 use wire::machine::machine_service_client::MachineServiceClient;
 use wire::machine::{
-    ApplyConfigurationRequest, BootstrapRequest, EtcdMemberListRequest, EtcdRemoveMemberByIdRequest,
-    apply_configuration_request,
+    ApplyConfigurationRequest, BootstrapRequest, EtcdForfeitLeadershipRequest, EtcdMemberListRequest,
+    EtcdRemoveMemberByIdRequest, RebootRequest, apply_configuration_request,
 };
 use wire::runtime::MachineStatusSpec;
 
@@ -59,6 +62,7 @@ const MESSAGE_LIMIT: usize = 32 << 20;
 pub struct TalosClient {
     port: u16,
     channels: Arc<Channels>,
+    installations: Arc<Installations>,
 }
 
 impl Default for TalosClient {
@@ -71,7 +75,7 @@ impl TalosClient {
     /// A client of machines whose apid listens on another port than Talos' own 50000.
     #[must_use]
     pub fn on_port(port: u16) -> Self {
-        Self { port, channels: Arc::default() }
+        Self { port, channels: Arc::default(), installations: Arc::default() }
     }
 
     /// A configured machine, by mutual TLS.
@@ -96,16 +100,7 @@ impl Talos for TalosClient {
     }
 
     async fn configure(&self, address: Ipv4Addr, config: &Secret) -> Result<(), TalosError> {
-        let machine = self.unconfigured(address)?;
-        let request = ApplyConfigurationRequest {
-            data: config.expose().as_bytes().to_vec(),
-            // Always said: the default of the wire format is a reboot.
-            mode: apply_configuration_request::Mode::Auto.into(),
-        };
-        let outcome = machine
-            .send(CHANGE, request, |line, request| async { machine_service(line).apply_configuration(request).await })
-            .await;
-        machine.judge(outcome).map(drop)
+        self.unconfigured(address)?.apply(config, apply_configuration_request::Mode::Auto).await
     }
 
     async fn status(&self, route: &TalosRoute) -> Result<TalosFacts, TalosError> {
@@ -138,6 +133,37 @@ impl Talos for TalosClient {
             .await;
         let members = machine.judge(outcome)?.messages.into_iter().flat_map(|message| message.members);
         Ok(members.map(|m| EtcdMember { id: m.id, hostname: m.hostname, learner: m.is_learner }).collect())
+    }
+
+    async fn forfeit_etcd_leadership(&self, route: &TalosRoute) -> Result<(), TalosError> {
+        let machine = self.configured(route)?;
+        let outcome = machine
+            .send(ETCD, EtcdForfeitLeadershipRequest {}, |line, request| async {
+                machine_service(line).etcd_forfeit_leadership(request).await
+            })
+            .await;
+        machine.judge(outcome).map(drop)
+    }
+
+    async fn install(&self, route: &TalosRoute, image: &str) -> Result<(), TalosError> {
+        let machine = self.configured(route)?;
+        self.installations.install(machine, Installed::on(route), image).await
+    }
+
+    async fn reboot(&self, route: &TalosRoute) -> Result<(), TalosError> {
+        let machine = self.configured(route)?;
+        let outcome = machine
+            .send(CHANGE, RebootRequest {}, |line, request| async { machine_service(line).reboot(request).await })
+            .await;
+        machine.judge(outcome).map(drop)
+    }
+
+    async fn reconfigure(&self, route: &TalosRoute, config: &Secret, force: InForce) -> Result<(), TalosError> {
+        let mode = match force {
+            InForce::Now => apply_configuration_request::Mode::NoReboot,
+            InForce::AtReboot => apply_configuration_request::Mode::Staged,
+        };
+        self.configured(route)?.apply(config, mode).await
     }
 
     async fn remove_etcd_member(&self, route: &TalosRoute, member: u64) -> Result<(), TalosError> {
@@ -193,6 +219,15 @@ impl Machine {
         outcome.map_err(|failure| failure.into_error(self.line.address(), self.node, self.line.breakage().as_ref()))
     }
 
+    /// Gives it a configuration. The mode is always said: the default of the wire format is a reboot.
+    async fn apply(&self, config: &Secret, mode: apply_configuration_request::Mode) -> Result<(), TalosError> {
+        let request = ApplyConfigurationRequest { data: config.expose().as_bytes().to_vec(), mode: mode.into() };
+        let outcome = self
+            .send(CHANGE, request, |line, request| async { machine_service(line).apply_configuration(request).await })
+            .await;
+        self.judge(outcome).map(drop)
+    }
+
     async fn version(&self) -> Result<String, TalosError> {
         let outcome = self.send(LOOK, (), |line, request| async { machine_service(line).version(request).await }).await;
         let answer = self.judge(outcome)?;
@@ -230,13 +265,14 @@ impl Machine {
         MachineStatusSpec::decode(bytes.as_slice()).map_err(|_| self.incomplete("no readable machine status"))
     }
 
+    /// The machine's own address, as far as its caller knows it.
+    fn meant(&self) -> Ipv4Addr {
+        self.node.unwrap_or(self.line.address())
+    }
+
     /// An answer that is well-formed and yet says nothing.
     fn incomplete(&self, what: &str) -> TalosError {
-        TalosError::Other {
-            address: self.node.unwrap_or(self.line.address()),
-            code: "OK".to_owned(),
-            why: format!("the answer holds {what}"),
-        }
+        TalosError::Other { address: self.meant(), code: "OK".to_owned(), why: format!("the answer holds {what}") }
     }
 }
 

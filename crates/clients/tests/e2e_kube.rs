@@ -1,5 +1,5 @@
 //! The Kubernetes clients against a real API server: what is stored is there, stays as it is, and goes when it should;
-//! nodes are listed, changed and deleted; errors say what is wrong.
+//! nodes are listed, changed and deleted; pods are asked to leave; errors say what is wrong.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -19,14 +19,16 @@ use helix_engine::seams::{
     WorkloadError, WorkloadRoute,
 };
 use helix_engine::secrets::{PkiMaker, SecretMaker as _};
+use helix_plan::disruption::Mark;
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{BootstrapRecord, CredentialFacts, NodeTaint, StoreFacts};
+use helix_plan::observed::{BootstrapRecord, CredentialFacts, NodeTaint, PodFacts, Readiness, StoreFacts};
 use helix_plan::secrets::Secret as Text;
 use helix_plan::step::NodePatch;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Client;
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 const NAMESPACE: &str = "default";
@@ -56,6 +58,7 @@ async fn the_kubernetes_clients_against_a_real_api_server() {
     a_store_without_rights_says_so(&server).await;
     a_token_is_read_or_its_lack_is_explained(&server, &client).await;
     nodes_are_listed_changed_and_deleted(&server, &client).await;
+    pods_leave_as_their_budget_lets_them(&server, &client).await;
     a_cluster_of_another_authority_is_told_from_one_that_is_away(&server).await;
 }
 
@@ -179,6 +182,7 @@ async fn nodes_are_listed_changed_and_deleted(server: &ApiServer, client: &Clien
         labels: [("tier".to_owned(), "gold".to_owned())].into(),
         remove_labels: Vec::new(),
         taints: Some(vec![gpu.clone()]),
+        ..NodePatch::default()
     };
     workload.patch_node(&route, &machine, &patch).await.unwrap();
     let found = |nodes: Vec<helix_plan::observed::NodeFacts>| nodes.into_iter().find(|n| n.name == machine.to_string());
@@ -190,11 +194,81 @@ async fn nodes_are_listed_changed_and_deleted(server: &ApiServer, client: &Clien
     let node = found(workload.nodes(&route).await.unwrap()).unwrap();
     assert_eq!((node.labels.get("tier"), node.taints), (None, vec![gpu]), "taints that are not named stay");
 
+    let mark: Mark = "leave 2026-11-21T12:00:00Z".parse().unwrap();
+    workload.patch_node(&route, &machine, &NodePatch::mark(&mark)).await.unwrap();
+    let node = found(workload.nodes(&route).await.unwrap()).unwrap();
+    assert_eq!(
+        (node.unschedulable, node.mark, node.readiness),
+        (true, Some(mark), Readiness::NotReady { since: None })
+    );
+    workload.patch_node(&route, &machine, &NodePatch::unmark(false)).await.unwrap();
+    let node = found(workload.nodes(&route).await.unwrap()).unwrap();
+    assert_eq!((node.unschedulable, node.mark), (false, None));
+
     workload.delete_node(&route, &machine).await.unwrap();
     workload.delete_node(&route, &machine).await.unwrap();
     assert_eq!(found(workload.nodes(&route).await.unwrap()), None);
     let error = workload.patch_node(&route, &machine, &patch).await.unwrap_err();
     assert!(matches!(error, WorkloadError::Other { code: 404, .. }), "{error:?}");
+}
+
+/// No controller runs here: the budget's status is written by the test, and nobody but the test deletes or starts pods.
+async fn pods_leave_as_their_budget_lets_them(server: &ApiServer, client: &Client) {
+    let (workload, route) = (WorkloadClients::new(), server.route(&server.bundle));
+    let machine = platform("u1").machine("general", 1);
+    let account: ServiceAccount = serde_json::from_value(json!({"metadata": {"name": "default"}})).unwrap();
+    // A controller manager would have made it.
+    Api::<ServiceAccount>::namespaced(client.clone(), NAMESPACE)
+        .create(&PostParams::default(), &account)
+        .await
+        .unwrap();
+    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    let daemon = json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u", "controller": true}]);
+    for (name, node, owners) in [
+        ("web-1", &*machine.to_string(), json!([])),
+        ("agent", &machine.to_string(), daemon),
+        ("far", "other", json!([])),
+    ] {
+        let pod = json!({
+            "metadata": {"name": name, "labels": {"app": name}, "ownerReferences": owners},
+            "spec": {"nodeName": node, "containers": [{"name": "c", "image": "c.invalid/c:1"}]},
+        });
+        pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    }
+    let running = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+    pods.patch_status("web-1", &PatchParams::default(), &Patch::Merge(&running)).await.unwrap();
+    let web = PodFacts { namespace: NAMESPACE.into(), name: "web-1".into(), leaving: false };
+    assert_eq!(workload.pods_on(&route, &machine).await.unwrap(), std::slice::from_ref(&web));
+
+    let budgets: Api<PodDisruptionBudget> = Api::namespaced(client.clone(), NAMESPACE);
+    let budget = json!({
+        "metadata": {"name": "keep-web"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web-1"}}},
+    });
+    let made = budgets.create(&PostParams::default(), &serde_json::from_value(budget).unwrap()).await.unwrap();
+    let allow = |disruptions: u32| {
+        json!({"status": {
+            "observedGeneration": made.metadata.generation, "disruptionsAllowed": disruptions, "currentHealthy": 1,
+            "desiredHealthy": 1 - disruptions, "expectedPods": 1,
+        }})
+    };
+    let set = async |disruptions| {
+        let status = Patch::Merge(allow(disruptions));
+        budgets.patch_status("keep-web", &PatchParams::default(), &status).await.unwrap();
+    };
+    set(0).await;
+    let refused = workload.evict(&route, &web).await.unwrap_err();
+    assert_eq!(refused.reason(), "EvictionRefused", "{refused}");
+    assert!(refused.to_string().contains("default/web-1"), "{refused}");
+    assert!(refused.to_string().contains("keep-web"), "the budget is named: {refused}");
+    set(1).await;
+    workload.evict(&route, &web).await.unwrap();
+    let left = workload.pods_on(&route, &machine).await.unwrap();
+    assert_eq!(left, [PodFacts { leaving: true, ..web.clone() }], "a kubelet would end it now");
+    let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    pods.delete("web-1", &at_once).await.unwrap();
+    workload.evict(&route, &web).await.unwrap();
+    assert_eq!(workload.pods_on(&route, &machine).await.unwrap(), []);
 }
 
 async fn a_cluster_of_another_authority_is_told_from_one_that_is_away(server: &ApiServer) {

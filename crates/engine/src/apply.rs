@@ -11,7 +11,7 @@ use futures::stream;
 use futures::{FutureExt, StreamExt};
 use helix_plan::names::{MachineName, PlatformIdentity};
 use helix_plan::observed::SetbackKind;
-use helix_plan::step::Step;
+use helix_plan::step::{NodePatch, Step};
 use helix_plan::{Plan, PlanItem};
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,6 +24,15 @@ const AT_ONCE: usize = 16;
 
 /// How long a bootstrap is left alone: Talos pulls and starts etcd in that time.
 const BOOTSTRAP_REST: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long a machine that was told to reboot is left alone: it takes that long to go down.
+const REBOOT_REST: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long a new configuration is given until the machine's node tells of it.
+const CONFIGURATION_REST: SignedDuration = SignedDuration::from_secs(10);
+
+/// How long pods are given to leave before they are asked again.
+const EVICTION_REST: SignedDuration = SignedDuration::from_secs(5);
 
 /// What became of one step.
 #[derive(Debug)]
@@ -69,7 +78,8 @@ impl From<TalosError> for Met {
 
 impl From<WorkloadError> for Met {
     fn from(error: WorkloadError) -> Self {
-        Self::failed(error.reason(), error.to_string())
+        let expected = matches!(error, WorkloadError::EvictionRefused { .. });
+        Self { expected, ..Self::failed(error.reason(), error.to_string()) }
     }
 }
 
@@ -138,8 +148,7 @@ async fn carry_out(applier: Applier<'_>, item: &PlanItem) -> Applied {
         }
     }
     let done = result.is_ok();
-    // A second bootstrap before the first has left data would begin it anew.
-    let rest = matches!(step, Step::BootstrapEtcd { .. }).then_some(BOOTSTRAP_REST);
+    let rest = rest_after(step);
     Applied {
         kind: step.target().kind,
         target: step.target().to_string(),
@@ -153,6 +162,19 @@ async fn carry_out(applier: Applier<'_>, item: &PlanItem) -> Applied {
     }
 }
 
+/// How long a step is not repeated after it succeeded, because its effect takes that long to show.
+fn rest_after(step: &Step) -> Option<SignedDuration> {
+    match step {
+        // A second bootstrap before the first has left data would begin it anew.
+        Step::BootstrapEtcd { .. } => Some(BOOTSTRAP_REST),
+        // A second reboot would undo the first one's boot.
+        Step::UpgradeTalos { .. } | Step::ReconfigureMachine { reboot: true, .. } => Some(REBOOT_REST),
+        Step::ReconfigureMachine { reboot: false, .. } => Some(CONFIGURATION_REST),
+        Step::EvictPods { .. } => Some(EVICTION_REST),
+        _ => None,
+    }
+}
+
 impl Applier<'_> {
     async fn execute(&self, step: &Step) -> Result<(), Met> {
         match step {
@@ -163,8 +185,15 @@ impl Applier<'_> {
             Step::ForgetSecrets => Ok(self.seams.store.forget(self.platform).await?),
             Step::ConfigureMachine { address, inputs, .. } => self.configure_machine(*address, inputs).await,
             Step::BootstrapEtcd { machine, .. } => self.bootstrap_etcd(machine).await,
-            Step::RemoveEtcdMember { member, .. } => self.remove_etcd_member(*member).await,
+            Step::RemoveEtcdMember { member, leads, .. } => self.remove_etcd_member(*member, leads.as_ref()).await,
             Step::PatchNode { machine, patch } => self.patch_node(machine, patch).await,
+            Step::MarkNode { machine, mark } => self.patch_node(machine, &NodePatch::mark(mark)).await,
+            Step::UnmarkNode { machine, stays_cordoned } => {
+                self.patch_node(machine, &NodePatch::unmark(*stays_cordoned)).await
+            }
+            Step::EvictPods { pods, .. } => self.evict(pods).await,
+            Step::UpgradeTalos { machine, image, .. } => self.upgrade_talos(machine, image).await,
+            Step::ReconfigureMachine { inputs, reboot, .. } => self.reconfigure_machine(inputs, *reboot).await,
             Step::DeleteNode { machine } => self.delete_node(machine).await,
             Step::CreateNetwork(_)
             | Step::AddSubnet { .. }

@@ -13,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use helix_plan::names::{MachineName, PlatformIdentity};
-use helix_plan::observed::{CloudFacts, Fact, Missing, Observed, Setback, TalosFacts};
+use helix_plan::observed::{CloudFacts, Fact, Intents, Missing, Observed, Setback, TalosFacts};
 use helix_plan::secrets::SecretBundle;
 use helix_plan::step::Lane;
 use helix_plan::validated::ValidatedPlatform;
@@ -28,11 +28,13 @@ use crate::seams::{CloudError, Seams, StoreError};
 pub(crate) async fn observe(
     seams: &Seams,
     platform: &ValidatedPlatform,
+    intents: &Intents,
     memory: &mut Memory,
     now: Timestamp,
 ) -> (Observed, Access) {
     let setbacks = memory.setbacks(now);
     let (mut observed, bundle) = foundation(seams, &platform.identity, memory, setbacks, now).await;
+    observed.intents = intents.clone();
     let bootstrapped = observed.store.value().is_some_and(|store| store.bootstrap.is_some());
     let mut access = match &observed.cloud {
         Fact::Known { value: cloud, .. } => access::prepare(seams, platform, cloud, bundle, memory, now),
@@ -107,6 +109,7 @@ async fn foundation(
         talos: BTreeMap::<MachineName, Fact<TalosFacts>>::new(),
         etcd: Fact::Missing(Missing::NotThereYet),
         kubernetes: Fact::Missing(Missing::NotThereYet),
+        intents: Intents::default(),
         setbacks,
     };
     (observed, bundle)

@@ -1,15 +1,17 @@
 //! From a turn to words: status, conditions, events and machine projections. Everything is derived; nothing is decided.
 
+pub(crate) mod approvals;
 mod conditions;
 mod machines;
 mod phases;
+mod plans;
 pub(crate) mod receipt;
 
 use std::collections::BTreeSet;
 
 use helix_crds::{
     ApiBudget, CostStatus, HelixMachineSpec, HelixMachineStatus, HelixPlatform, HelixPlatformStatus, MachineCounts,
-    PhaseName, PlanItem, PlanStatus, SecretNames, TeardownStatus,
+    PhaseName, SecretNames, TeardownStatus,
 };
 use helix_plan::Plan;
 use helix_plan::catalogue::Catalogue;
@@ -21,7 +23,6 @@ use helix_plan::report::{PhaseReport, Report};
 use helix_plan::validated::{Rejections, ValidatedPlatform};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use sha2::{Digest, Sha256};
 
 pub(crate) use machines::machines;
 
@@ -49,9 +50,6 @@ pub struct MachineProjection {
     pub status: HelixMachineStatus,
 }
 
-/// Items of a plan that status shows.
-const SHOWN_ITEMS: usize = 20;
-
 /// Everything that a status is told from.
 pub(crate) struct Told<'a> {
     pub(crate) platform: &'a HelixPlatform,
@@ -73,7 +71,8 @@ pub(crate) fn status(told: &Told<'_>) -> HelixPlatformStatus {
     status.phases = phases::statuses(&phases, told.platform.status.as_ref(), told.now);
     status.phase = Some(phases::current(&phases));
     status.waiting_for = waiting_for(&phases);
-    status.plan = Some(plan_status(told.plan, cloud, told.catalogue));
+    status.plan = Some(plans::status(told.plan, cloud, told.catalogue));
+    status.approval = approvals::kept(told.validated, told.plan);
     status.machines = Some(counts(told, cloud));
     status.cost = Some(CostStatus {
         monthly: cost::of_what_exists(cloud, told.catalogue).to_string(),
@@ -196,29 +195,6 @@ fn waiting_for(phases: &[(PhaseName, PhaseReport)]) -> Option<String> {
         | PhaseReport::Unknown { message } => Some(message.clone()),
         PhaseReport::Ready { .. } | PhaseReport::NotRequested | PhaseReport::Pending { .. } => None,
     })
-}
-
-fn plan_status(plan: &Plan, cloud: &CloudFacts, catalogue: &Catalogue) -> PlanStatus {
-    let items = plan.items.iter().take(SHOWN_ITEMS).map(|item| PlanItem {
-        step: item.step.verb().to_owned(),
-        target: item.step.target().to_string(),
-        disruption: item.step.disruption(),
-        reason: Some(item.concern.to_string()),
-    });
-    PlanStatus {
-        digest: Some(digest(plan)),
-        steps: u32::try_from(plan.items.len()).unwrap_or(u32::MAX),
-        disruption: plan.disruption(),
-        api_calls: plan.hetzner_calls(),
-        monthly_cost_delta: Some(cost::delta(plan, cloud, catalogue)),
-        items: items.collect(),
-    }
-}
-
-/// Names a plan: equal steps give equal digests. 16 hex digits.
-fn digest(plan: &Plan) -> String {
-    let text = serde_json::to_vec(&plan.items).unwrap_or_default();
-    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn counts(told: &Told<'_>, cloud: &CloudFacts) -> MachineCounts {

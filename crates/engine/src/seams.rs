@@ -18,7 +18,7 @@ use jiff::Timestamp;
 
 pub use cloud::{Accepted, ActionFacts, ActionState, Cloud, CloudError, Owner, ProjectFacts};
 pub use store::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
-pub use talos::{Talos, TalosCredentials, TalosError, TalosRoute};
+pub use talos::{InForce, Talos, TalosCredentials, TalosError, TalosRoute};
 pub use workload::{KubernetesCredentials, Workload, WorkloadError, WorkloadRoute};
 
 use crate::project::Project;

@@ -5,7 +5,7 @@
 //!
 //! Guarantees: every turn plans from scratch; a plan that fails a check is not applied; nothing is done for a paused
 //! platform or for one whose specification is refused; nothing is deleted with a platform before the status that the
-//! caller wrote lists it; a turn that is cut off anywhere leaves nothing that the next one
+//! caller wrote lists it, and nothing done under an approval before that status holds it; a turn that is cut off anywhere leaves nothing that the next one
 //! does not find again.
 
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use std::sync::Arc;
 use helix_crds::{HelixPlatform, HelixPlatformStatus, TeardownStatus};
 use helix_plan::catalogue::Catalogue;
 use helix_plan::check::{self, Subject};
+use helix_plan::guard::{self, Guard};
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{Missing, Observed, SetbackKind};
+use helix_plan::observed::{Intents, Missing, Observed, SetbackKind};
 use helix_plan::report::{Block, State};
 use helix_plan::validated::{Rejections, ValidatedPlatform, identity_of};
 use helix_plan::{Plan, plan, plan_teardown};
@@ -23,7 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::apply::{self, Applied, Applier};
 use crate::memory::Memory;
 use crate::observe::{self, Access};
-use crate::report::{self, Told, receipt};
+use crate::report::{self, Told, approvals, receipt};
 pub use crate::report::{Event, MachineProjection};
 use crate::seams::{Seams, StoreError};
 
@@ -50,11 +51,11 @@ pub struct Turn {
     pub gone: bool,
 }
 
-/// Turns the engine once for a platform.
-pub async fn turn(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) -> Turn {
+/// Turns the engine once for a platform, of whose machines users ask what the intents say.
+pub async fn turn(seams: &Seams, platform: &HelixPlatform, intents: &Intents, memory: &mut Memory) -> Turn {
     let now = seams.clock.now();
     // Paused comes first: a platform that is left alone is not torn down either.
-    if platform.spec.paused {
+    if platform.spec.paused && guard::holds(Guard::Paused) {
         return idle(report::paused(platform, now), now + JUDGE_AGAIN);
     }
     if platform.metadata.deletion_timestamp.is_some() {
@@ -71,10 +72,16 @@ pub async fn turn(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) 
         Ok(validated) => validated,
         Err(rejections) => return idle(report::rejected(platform, &rejections, now), now + JUDGE_AGAIN),
     };
-    let (mut observed, access) = observe::observe(seams, &validated, memory, now).await;
+    let (mut observed, access) = observe::observe(seams, &validated, intents, memory, now).await;
     let mut events = learn(seams, &validated.identity, memory, &mut observed, now).await;
     let mut plan = plan(&validated, &observed, now);
-    enforce(&validated.identity, &observed, Some(&validated.api_allowlist), &mut plan);
+    enforce(&validated.identity, &observed, Some(&validated), &mut plan);
+    events.extend(approvals::event(platform.status.as_ref(), &validated, &plan));
+    if !approvals::is_written_down(platform, &validated, &plan) {
+        // Nothing is done under an approval before it is written down.
+        plan.items.clear();
+        plan.look.again_at = now;
+    }
     let (applied, done) = carry_out(seams, &validated.identity, &access, &plan, memory, now).await;
     events.extend(done);
     if observed.cloud.value().is_some() {
@@ -128,12 +135,17 @@ pub enum LookError {
 ///
 /// # Errors
 /// [`LookError`], where not even a plan can be made.
-pub async fn look(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) -> Result<Seen, LookError> {
+pub async fn look(
+    seams: &Seams,
+    platform: &HelixPlatform,
+    intents: &Intents,
+    memory: &mut Memory,
+) -> Result<Seen, LookError> {
     let now = seams.clock.now();
     let catalogue = seams.project.catalogue(memory.scarce, now).await;
     let catalogue = catalogue.map_err(|error| LookError::Missing(observe::missing_cloud(&error)))?;
     let validated = ValidatedPlatform::new(platform, &catalogue, now)?;
-    let (observed, _) = observe::observe(seams, &validated, memory, now).await;
+    let (observed, _) = observe::observe(seams, &validated, intents, memory, now).await;
     Ok(Seen { catalogue, validated, observed })
 }
 
@@ -154,7 +166,8 @@ async fn tear_down(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory,
     let account = receipt::account(platform, &observed);
     let mut plan = plan_teardown(&observed, now);
     enforce(&identity, &observed, None, &mut plan);
-    if account.as_ref().is_some_and(|account| !receipt::is_written_down(platform, account)) {
+    let unwritten = account.as_ref().is_some_and(|account| !receipt::is_written_down(platform, account));
+    if unwritten && guard::holds(Guard::WrittenDown) {
         // Nothing is deleted before it is written down.
         memory.look = Some(plan.look);
         let status = report::teardown_status(platform, &plan, account, now);
@@ -214,8 +227,8 @@ async fn hand_over(
 }
 
 /// Takes all steps out of a plan that does not pass its checks, and says so in its place.
-fn enforce(identity: &PlatformIdentity, observed: &Observed, allowlist: Option<&[String]>, plan: &mut Plan) {
-    let violations = check::check(&Subject { identity, observed, api_allowlist: allowlist, plan });
+fn enforce(identity: &PlatformIdentity, observed: &Observed, platform: Option<&ValidatedPlatform>, plan: &mut Plan) {
+    let violations = check::check(&Subject { identity, platform, observed, plan });
     if violations.is_empty() {
         return;
     }
@@ -280,12 +293,12 @@ pub fn refused(platform: &HelixPlatform, reason: &str, message: &str, now: Times
 /// A turn can be handed from thread to thread: the operator's runtime does so.
 #[cfg(test)]
 mod tests {
-    use super::{HelixPlatform, Memory, Seams, turn};
+    use super::{HelixPlatform, Intents, Memory, Seams, turn};
 
     fn is_send<T: Send>(_: T) {}
 
     #[allow(dead_code, reason = "it only has to compile")]
-    fn a_turn_is_send(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory) {
-        is_send(turn(seams, platform, memory));
+    fn a_turn_is_send(seams: &Seams, platform: &HelixPlatform, intents: &Intents, memory: &mut Memory) {
+        is_send(turn(seams, platform, intents, memory));
     }
 }

@@ -3,24 +3,28 @@
 //! One row of [`CHECKS`] for each invariant that a plan can show. Rows look at the plan and the facts alone and share
 //! no code with the planner but the types; a mistake there should not be repeated here.
 
+mod day_two;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use helix_crds::labels;
 
+use crate::guard::{self, Guard};
 use crate::names::PlatformIdentity;
 use crate::observed::{CloudFacts, Observed, StoreFacts};
 use crate::plan::Plan;
 use crate::quorum::majority;
 use crate::step::{ResourceKind, Step};
+use crate::validated::ValidatedPlatform;
 
 /// What a row may look at.
 pub struct Subject<'a> {
     /// Whose plan it is.
     pub identity: &'a PlatformIdentity,
+    /// What is wanted, and what of it is approved; none during a teardown.
+    pub platform: Option<&'a ValidatedPlatform>,
     /// The facts that it was made from.
     pub observed: &'a Observed,
-    /// Who may reach the admin ports; none during a teardown.
-    pub api_allowlist: Option<&'a [String]>,
     /// The plan.
     pub plan: &'a Plan,
 }
@@ -48,20 +52,68 @@ pub struct Check {
     pub invariant: u8,
     /// Its name.
     pub name: &'static str,
+    /// The guards whose work it repeats: when the simulation breaks one of them, this row must not hide it.
+    backs: &'static [Guard],
     find: fn(&Subject<'_>, &CloudFacts, &StoreFacts) -> Vec<String>,
 }
 
 /// Every invariant that a plan can show.
-pub const CHECKS: [Check; 9] = [
-    Check { invariant: 1, name: "one-server-per-machine", find: one_server_per_machine },
-    Check { invariant: 2, name: "only-what-is-ours", find: only_what_is_ours },
-    Check { invariant: 3, name: "quorum-is-kept", find: quorum_is_kept },
-    Check { invariant: 4, name: "one-bootstrap", find: one_bootstrap },
-    Check { invariant: 5, name: "bundle-before-use", find: bundle_before_use },
-    Check { invariant: 7, name: "secrets-outlive-servers", find: secrets_outlive_servers },
-    Check { invariant: 2, name: "labelled-as-ours", find: everything_is_labelled },
-    Check { invariant: 12, name: "one-step-per-target", find: one_step_per_target },
-    Check { invariant: 13, name: "admin-ports-guarded", find: admin_ports_guarded },
+pub const CHECKS: [Check; 15] = [
+    Check { invariant: 1, name: "one-server-per-machine", backs: &[], find: one_server_per_machine },
+    Check { invariant: 2, name: "only-what-is-ours", backs: &[], find: only_what_is_ours },
+    Check {
+        invariant: 3,
+        name: "quorum-is-kept",
+        backs: &[Guard::QuorumMayRemove, Guard::OneControlPlane],
+        find: quorum_is_kept,
+    },
+    Check {
+        invariant: 3,
+        name: "quorum-outlasts-a-reboot",
+        backs: &[Guard::QuorumMayPause],
+        find: day_two::quorum_outlasts_a_reboot,
+    },
+    Check {
+        invariant: 3,
+        name: "one-control-plane-at-a-time",
+        backs: &[Guard::OneControlPlane],
+        find: day_two::one_control_plane_at_a_time,
+    },
+    Check { invariant: 3, name: "member-goes-before-server", backs: &[], find: day_two::member_goes_before_server },
+    Check {
+        invariant: 4,
+        name: "one-bootstrap",
+        backs: &[Guard::BootstrapRecord, Guard::BootstrapOnRecorded],
+        find: one_bootstrap,
+    },
+    Check { invariant: 5, name: "bundle-before-use", backs: &[Guard::BundleOnce], find: bundle_before_use },
+    Check {
+        invariant: 7,
+        name: "secrets-outlive-servers",
+        backs: &[Guard::SecretsLast],
+        find: secrets_outlive_servers,
+    },
+    Check { invariant: 2, name: "labelled-as-ours", backs: &[], find: everything_is_labelled },
+    Check {
+        invariant: 10,
+        name: "destroyed-only-as-approved",
+        backs: &[Guard::Approval],
+        find: day_two::destroyed_only_as_approved,
+    },
+    Check {
+        invariant: 10,
+        name: "changed-only-as-approved",
+        backs: &[Guard::Approval],
+        find: day_two::changed_only_as_approved,
+    },
+    Check {
+        invariant: 16,
+        name: "held-machines-are-left-alone",
+        backs: &[],
+        find: day_two::held_machines_are_left_alone,
+    },
+    Check { invariant: 12, name: "one-step-per-target", backs: &[], find: one_step_per_target },
+    Check { invariant: 13, name: "admin-ports-guarded", backs: &[], find: admin_ports_guarded },
 ];
 
 /// Holds a plan against every invariant; an empty answer lets it pass.
@@ -72,6 +124,7 @@ pub fn check(subject: &Subject<'_>) -> Vec<Violation> {
     };
     CHECKS
         .iter()
+        .filter(|row| !row.backs.iter().any(|guard| !guard::holds(*guard)))
         .flat_map(|row| {
             (row.find)(subject, cloud, store).into_iter().map(|found| Violation {
                 invariant: row.invariant,
@@ -144,7 +197,9 @@ fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
         Step::PowerOnServer { server, .. }
         | Step::RecordBootstrap { server, .. }
         | Step::BootstrapEtcd { server, .. } => vec![(Server, *server)],
-        Step::ConfigureMachine { inputs, .. } => vec![(Server, inputs.server_id)],
+        Step::ConfigureMachine { inputs, .. } | Step::ReconfigureMachine { inputs, .. } => {
+            vec![(Server, inputs.server_id)]
+        }
         Step::DeleteResource { kind, id, .. } => vec![(*kind, *id)],
         Step::CreateServer(new) => {
             let group = new.placement_group.map(|group| (PlacementGroup, group));
@@ -161,6 +216,10 @@ fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
         | Step::StoreKubeconfig { .. }
         | Step::StoreTalosconfig { .. }
         | Step::PatchNode { .. }
+        | Step::MarkNode { .. }
+        | Step::UnmarkNode { .. }
+        | Step::EvictPods { .. }
+        | Step::UpgradeTalos { .. }
         | Step::DeleteNode { .. }
         | Step::ForgetSecrets => Vec::new(),
     }
@@ -238,6 +297,7 @@ fn bundle_before_use(subject: &Subject<'_>, cloud: &CloudFacts, store: &StoreFac
             Step::CreateSecretBundle => stored || !cloud.servers.is_empty(),
             Step::CreateServer(_)
             | Step::ConfigureMachine { .. }
+            | Step::ReconfigureMachine { .. }
             | Step::StoreKubeconfig { .. }
             | Step::StoreTalosconfig { .. } => !stored,
             _ => false,
@@ -280,7 +340,7 @@ fn one_step_per_target(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) ->
 }
 
 fn admin_ports_guarded(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<String> {
-    let Some(allowlist) = subject.api_allowlist else { return Vec::new() };
+    let Some(allowlist) = subject.platform.map(|platform| &platform.api_allowlist) else { return Vec::new() };
     let rules = |step: &Step| match step {
         Step::CreateFirewall(new) => new.rules.clone(),
         Step::SetFirewallRules { rules, .. } => rules.clone(),

@@ -5,11 +5,12 @@
 //! `helix plan` can show a whole platform before any of it exists, and with the very planner that will make it.
 //!
 //! Assumptions: every attempt succeeds and every machine comes up; what is refused, sold out or somebody else's stays so.
-//! What does not exist yet gets made-up ids and addresses ([`assumed`]). Times are sums of typical ones ([`durations`]).
+//! Pods find another place when they are asked to leave. Nobody approves anything meanwhile: what waits for an approval
+//! waits to the end, and is named there. What does not exist yet gets made-up ids and addresses ([`assumed`]). Times are sums of typical ones ([`durations`]).
 //! Deliberately absent: chances, faults and money; those are the simulator's and [`crate::cost`]'s.
 
 pub mod assumed;
-mod durations;
+pub mod durations;
 mod effect;
 mod settle;
 
@@ -18,11 +19,13 @@ use std::collections::BTreeMap;
 use helix_crds::{Disruption, PhaseName};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::approval::Destruction;
+use crate::approval::manual::Gate;
 use crate::check::{Subject, Violation, check};
 use crate::names::{MachineName, PlatformIdentity};
 use crate::observed::{CloudFacts, Observed, SetbackKind, StoreFacts};
-use crate::plan::{Plan, PlanItem, plan, plan_teardown};
-use crate::render::machine_config::ConfigDigest;
+use crate::plan::{Plan, PlanItem, plan_teardown, plan_under};
+use crate::render::machine_config::{ConfigDigest, KubernetesVersions};
 use crate::report::{PhaseReport, Report, State, Wait};
 use crate::validated::ValidatedPlatform;
 
@@ -62,6 +65,8 @@ pub struct Forecast {
     pub takes: SignedDuration,
     /// Where every concern stands at the end.
     pub report: Report,
+    /// What still waits for an approval at the end; empty where nothing does.
+    pub waits_for_approval: Destruction,
     /// The resources at Hetzner before the first step.
     pub before: CloudFacts,
     /// The world at the end, made-up ids and addresses included.
@@ -100,15 +105,21 @@ impl Forecast {
 /// Total and deterministic, as [`plan()`] is; it ends within a bounded number of rounds.
 #[must_use]
 pub fn forecast(platform: &ValidatedPlatform, observed: Observed, now: Timestamp) -> Forecast {
-    let allowlist = Some(platform.api_allowlist.as_slice());
-    let decide = |world: &Observed| plan(platform, world, now);
-    play(World::new(observed, Some(platform), now), &platform.identity, allowlist, decide)
+    // What has to be approved is asked once: on the way it only shrinks. An approval is kept meanwhile, as status keeps it.
+    let gate = Gate::of(platform, &observed, now);
+    let mut decided = gate.as_ref().map_or(platform, |gate| &gate.platform).clone();
+    let first = plan_under(&decided, gate.as_ref(), &observed, now);
+    decided.approved.keep(&first.destruction);
+    let mut wanted = platform.clone();
+    wanted.approved.keep(&first.destruction);
+    let decide = |world: &Observed| plan_under(&decided, gate.as_ref(), world, now);
+    play(World::new(observed, Some(&wanted), now), &platform.identity, decide)
 }
 
 /// Plays a teardown forward from what was observed, until nothing of the platform is left.
 #[must_use]
 pub fn forecast_teardown(identity: &PlatformIdentity, observed: Observed, now: Timestamp) -> Forecast {
-    play(World::new(observed, None, now), identity, None, |world| plan_teardown(world, now))
+    play(World::new(observed, None, now), identity, |world| plan_teardown(world, now))
 }
 
 /// The world of a forecast: facts that change, and what no fact tells.
@@ -122,7 +133,18 @@ struct World<'p> {
     /// The next id that nothing has.
     next_id: u64,
     /// The configurations that the forecast gave to machines.
-    configured: BTreeMap<MachineName, ConfigDigest>,
+    configured: BTreeMap<MachineName, Configured>,
+    /// The Talos that the forecast put on machines.
+    installed: BTreeMap<MachineName, String>,
+    /// Machines that the forecast made reboot, and how long that takes.
+    away: BTreeMap<MachineName, SignedDuration>,
+}
+
+/// What a machine's configuration shows of itself in the cluster.
+#[derive(Clone)]
+struct Configured {
+    digest: ConfigDigest,
+    kubernetes: KubernetesVersions,
 }
 
 impl<'p> World<'p> {
@@ -130,13 +152,34 @@ impl<'p> World<'p> {
         // What merely failed is tried again and taken to succeed.
         observed.setbacks.retain(|setback| !matches!(setback.kind, SetbackKind::Failed { .. }));
         let first_id = observed.cloud.value().map_or(0, assumed::highest_id) + 1;
-        Self { observed, platform, now, first_id, next_id: first_id, configured: BTreeMap::new() }
+        Self {
+            observed,
+            platform,
+            now,
+            first_id,
+            next_id: first_id,
+            configured: BTreeMap::new(),
+            installed: BTreeMap::new(),
+            away: BTreeMap::new(),
+        }
     }
 
     fn new_id(&mut self) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         id
+    }
+
+    /// An id that no member of etcd has: real ones are of another range than Hetzner's.
+    fn new_member_id(&mut self) -> u64 {
+        let members = self.observed.etcd.value().map(|etcd| etcd.members.iter().map(|member| member.id).collect());
+        let taken: Vec<u64> = members.unwrap_or_default();
+        loop {
+            let id = self.new_id();
+            if !taken.contains(&id) {
+                return id;
+            }
+        }
     }
 
     /// Changes what is at Hetzner; nothing where that is not known.
@@ -154,21 +197,17 @@ impl<'p> World<'p> {
     }
 }
 
-fn play(
-    mut world: World<'_>,
-    identity: &PlatformIdentity,
-    api_allowlist: Option<&[String]>,
-    decide: impl Fn(&Observed) -> Plan,
-) -> Forecast {
+fn play(mut world: World<'_>, identity: &PlatformIdentity, decide: impl Fn(&Observed) -> Plan) -> Forecast {
     let before = world.observed.cloud.value().cloned().unwrap_or_default();
     let mut stages = Vec::new();
     let mut awaits = Vec::new();
     let mut takes = SignedDuration::ZERO;
     let mut report = Report::default();
+    let mut waits_for_approval = Destruction::default();
     let mut ending = Ending::Endless;
     for _ in 0..MOST_ROUNDS {
         let plan = decide(&world.observed);
-        let violations = check(&Subject { identity, observed: &world.observed, api_allowlist, plan: &plan });
+        let violations = check(&Subject { identity, platform: world.platform, observed: &world.observed, plan: &plan });
         let begins_after = takes;
         if !violations.is_empty() {
             ending = Ending::Rejected(violations);
@@ -186,11 +225,12 @@ fn play(
             stages.push(Stage { awaits: std::mem::take(&mut awaits), begins_after, items: plan.items });
         }
         report = plan.report;
+        waits_for_approval = if plan.approved { Destruction::default() } else { plan.destruction };
         if ending != Ending::Endless {
             break;
         }
     }
-    Forecast { stages, awaits, takes, report, before, world: world.observed, ending }
+    Forecast { stages, awaits, takes, report, waits_for_approval, before, world: world.observed, ending }
 }
 
 /// Adds what a report waits for, each once. That something else comes first is told by the order of the stages.

@@ -8,13 +8,17 @@
 //! which asks each concern in [`phases`] and yields a [`Plan`] of independent [`step`]s with a [`report`]; [`check`]
 //! is the second opinion on it, [`forecast`] plays it forward to show the whole way.
 
+pub mod approval;
 pub mod catalogue;
 pub mod check;
 pub mod cost;
+pub mod disruption;
 pub mod endpoints;
 pub mod forecast;
+pub mod guard;
 pub mod names;
 pub mod observed;
+pub mod owned;
 pub mod phases;
 mod plan;
 pub mod quorum;

@@ -6,7 +6,7 @@
 mod cloud;
 mod cluster;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -15,8 +15,8 @@ pub use cloud::{
     PlacementGroup, PrivateNet, Server, ServerStatus, SshKey, Tags, TargetHealth,
 };
 pub use cluster::{
-    BootstrapRecord, BundleFacts, CredentialFacts, EtcdFacts, EtcdMember, KubernetesFacts, MachineStage, NodeFacts,
-    NodeTaint, ServiceState, StoreFacts, TalosFacts,
+    BootstrapRecord, BundleFacts, ControlPlaneVersions, CredentialFacts, EtcdFacts, EtcdMember, KubernetesFacts,
+    MachineStage, NodeFacts, NodeTaint, NotVersions, PodFacts, Readiness, ServiceState, StoreFacts, TalosFacts,
 };
 
 use crate::names::MachineName;
@@ -102,8 +102,20 @@ pub struct Observed {
     pub etcd: Fact<EtcdFacts>,
     /// The workload cluster, as its API server tells.
     pub kubernetes: Fact<KubernetesFacts>,
+    /// What users ask of single machines.
+    pub intents: Intents,
     /// What recent attempts met.
     pub setbacks: Vec<Setback>,
+}
+
+/// What users ask of single machines, by `HelixMachine` and its annotations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Intents {
+    /// Servers, by Hetzner's id, whose machine is to be replaced: bound to the server, so that its successor is not
+    /// replaced in turn.
+    pub replace: BTreeSet<u64>,
+    /// Machines that are to be left alone, whatever else is asked for.
+    pub hold: BTreeSet<MachineName>,
 }
 
 impl Observed {
@@ -116,6 +128,7 @@ impl Observed {
             talos: BTreeMap::new(),
             etcd: Fact::Missing(Missing::NotThereYet),
             kubernetes: Fact::Missing(Missing::NotThereYet),
+            intents: Intents::default(),
             setbacks: Vec::new(),
         }
     }

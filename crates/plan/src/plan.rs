@@ -9,6 +9,8 @@ use helix_crds::Disruption;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::approval::Destruction;
+use crate::approval::manual::Gate;
 use crate::observed::{CloudFacts, Fact, Missing, Observed, StoreFacts};
 use crate::phases::{Concern, Context, Outcome, teardown};
 use crate::report::{ConcernReport, Report, State, Wait};
@@ -76,6 +78,10 @@ pub struct Plan {
     pub report: Report,
     /// When to look again.
     pub look: Look,
+    /// The work that has to be approved: what these steps and later ones destroy, or change at all under `approval: Manual`.
+    pub destruction: Destruction,
+    /// Whether it is approved; so is nothing at all.
+    pub approved: bool,
 }
 
 impl Plan {
@@ -100,7 +106,13 @@ impl Plan {
             .collect();
         let again_at = now + RETRY;
         let look = Look { again_at, servers_at: again_at, project_at: again_at };
-        Self { items: Vec::new(), report: Report { concerns }, look }
+        Self {
+            items: Vec::new(),
+            report: Report { concerns },
+            look,
+            destruction: Destruction::default(),
+            approved: true,
+        }
     }
 }
 
@@ -118,6 +130,19 @@ fn known(observed: &Observed) -> Result<(&CloudFacts, &StoreFacts), &Missing> {
 /// A phase's steps are planned only while every earlier phase is Ready; what cannot be observed is never acted on.
 #[must_use]
 pub fn plan(platform: &ValidatedPlatform, observed: &Observed, now: Timestamp) -> Plan {
+    match Gate::of(platform, observed, now) {
+        Some(gate) => plan_under(&gate.platform, Some(&gate), observed, now),
+        None => plan_under(platform, None, observed, now),
+    }
+}
+
+/// Decides under a gate that has been found before, if the specification asks for one.
+pub(crate) fn plan_under(
+    platform: &ValidatedPlatform,
+    gate: Option<&Gate>,
+    observed: &Observed,
+    now: Timestamp,
+) -> Plan {
     let (cloud, store) = match known(observed) {
         Ok(known) => known,
         Err(missing) => return Plan::blind(missing, Concern::of(platform.until), now),
@@ -129,6 +154,9 @@ pub fn plan(platform: &ValidatedPlatform, observed: &Observed, now: Timestamp) -
     for concern in Concern::of(platform.until) {
         let mut outcome = concern.plan(&context);
         outcome.heed(&observed.setbacks, now);
+        if let Some(gate) = gate {
+            outcome.ask(gate);
+        }
         match unready {
             _ if !founded => outcome.hold_back(Wait::Concern(Concern::SecretBundle)),
             Some(phase) if concern.phase() > phase => outcome.hold_back(Wait::Phase(phase)),
@@ -140,11 +168,15 @@ pub fn plan(platform: &ValidatedPlatform, observed: &Observed, now: Timestamp) -
         outcomes.push((concern, outcome));
     }
     let look = Look::after(&outcomes, observed, now);
-    assemble(outcomes, look)
+    let (destruction, approved) = match gate {
+        Some(gate) => (gate.changes.clone(), gate.approved),
+        None => (context.roster.destruction, context.roster.approved),
+    };
+    Plan { destruction, approved, ..assemble(outcomes, look) }
 }
 
 /// Decides what is to be deleted next, until nothing of the platform is left. It needs no valid specification:
-/// the facts hold this platform's resources and no others.
+/// the facts hold this platform's resources and no others. Nor does it need an approval: deleting the platform is one.
 #[must_use]
 pub fn plan_teardown(observed: &Observed, now: Timestamp) -> Plan {
     match known(observed) {
@@ -173,5 +205,5 @@ fn assemble(outcomes: Vec<(Concern, Outcome)>, look: Look) -> Plan {
         report.concerns.push(ConcernReport { concern, state: outcome.state });
     }
     items.sort_by_key(|item: &PlanItem| -> Lane { item.step.lane() });
-    Plan { items, report, look }
+    Plan { items, report, look, destruction: Destruction::default(), approved: true }
 }

@@ -2,6 +2,7 @@
 //!
 //! Every path that takes a member away asks here: scale-down, upgrade, configuration, remediation and deletion alike.
 
+use crate::guard::{self, Guard};
 use crate::observed::EtcdFacts;
 
 /// Voters that must agree in a membership of so many voters.
@@ -64,13 +65,30 @@ impl Quorum {
         (self.healthy.len(), self.voters.len())
     }
 
+    /// Whether the member may be away for a while, as during a reboot: the others must hold a majority of the whole
+    /// membership meanwhile. A single member is its own majority; that it pauses is somebody's decision, not etcd's.
+    ///
+    /// # Errors
+    /// [`Refusal`], with the counts.
+    pub fn may_pause(&self, member: u64) -> Result<(), Refusal> {
+        let voters = self.voters.len();
+        if !self.voters.contains(&member) || voters == 1 || !guard::holds(Guard::QuorumMayPause) {
+            return Ok(());
+        }
+        let healthy = self.healthy.iter().filter(|id| **id != member).count();
+        if healthy < majority(voters) {
+            return Err(Refusal::WouldBeLost { healthy, voters });
+        }
+        Ok(())
+    }
+
     /// Whether the member may be removed: the rest must hold a majority of the membership after the step. A learner has
     /// no vote and may always go; a dead voter may go as soon as the others decide.
     ///
     /// # Errors
     /// [`Refusal`], with the counts.
     pub fn may_remove(&self, member: u64) -> Result<(), Refusal> {
-        if !self.voters.contains(&member) {
+        if !self.voters.contains(&member) || !guard::holds(Guard::QuorumMayRemove) {
             return Ok(());
         }
         let (healthy, voters) = self.count();
@@ -123,6 +141,18 @@ mod tests {
         assert_eq!(degraded.may_remove(1), Err(Refusal::WouldBeLost { healthy: 1, voters: 2 }));
         assert_eq!(quorum(&[(1, false, true), (2, false, true), (3, false, true)]).may_remove(1), Ok(()));
         assert_eq!(quorum(&[(1, false, true)]).may_remove(1), Err(Refusal::LastVoter));
+    }
+
+    #[test]
+    fn a_member_pauses_only_while_the_others_decide_without_it() {
+        let all = quorum(&[(1, false, true), (2, false, true), (3, false, true)]);
+        assert_eq!(all.may_pause(1), Ok(()));
+        let two = quorum(&[(1, false, true), (2, false, true)]);
+        assert_eq!(two.may_pause(1), Err(Refusal::WouldBeLost { healthy: 1, voters: 2 }));
+        let degraded = quorum(&[(1, false, true), (2, false, true), (3, false, false)]);
+        assert_eq!(degraded.may_pause(1), Err(Refusal::WouldBeLost { healthy: 1, voters: 3 }));
+        assert_eq!(degraded.may_pause(3), Ok(()), "who is away already is missed by nobody");
+        assert_eq!(quorum(&[(1, false, true)]).may_pause(1), Ok(()));
     }
 
     #[test]

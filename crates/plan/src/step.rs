@@ -4,17 +4,20 @@
 mod nature;
 mod new;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use helix_crds::labels;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
 pub use nature::Target;
 pub use new::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer};
 
+use crate::disruption::{Cause, Mark};
 use crate::names::MachineName;
-use crate::observed::{FirewallRule, LoadBalancerService, NodeTaint, Tags};
+use crate::observed::{FirewallRule, LoadBalancerService, NodeTaint, PodFacts, Tags};
 use crate::render::machine_config::{ConfigDigest, MachineConfigInputs};
 
 /// Kinds of resources at Hetzner that Helix makes and deletes.
@@ -75,6 +78,27 @@ pub struct NodePatch {
     pub remove_labels: Vec<String>,
     /// The node's taints from now on, complete; `None` leaves them.
     pub taints: Option<Vec<NodeTaint>>,
+    /// Annotations to set, or (`None`) to take away.
+    pub annotations: BTreeMap<String, Option<String>>,
+    /// Whether further pods are kept from the node; `None` leaves it.
+    pub unschedulable: Option<bool>,
+}
+
+impl NodePatch {
+    /// Marks a node, and keeps further pods from it unless its machine is only watched.
+    #[must_use]
+    pub fn mark(mark: &Mark) -> Self {
+        let annotations = BTreeMap::from([(labels::DISRUPTION.to_owned(), Some(mark.to_string()))]);
+        let unschedulable = (mark.cause != Cause::Ailing).then_some(true);
+        Self { annotations, unschedulable, ..Self::default() }
+    }
+
+    /// Takes the mark from a node; pods come again unless others had cordoned it.
+    #[must_use]
+    pub fn unmark(stays_cordoned: bool) -> Self {
+        let annotations = BTreeMap::from([(labels::DISRUPTION.to_owned(), None)]);
+        Self { annotations, unschedulable: (!stays_cordoned).then_some(false), ..Self::default() }
+    }
 }
 
 /// One thing to do.
@@ -218,8 +242,10 @@ pub enum Step {
         /// Its server's id.
         server: u64,
     },
-    /// Remove a member of etcd whose machine is gone.
+    /// Remove a member of etcd whose machine is gone, or leaves.
     RemoveEtcdMember {
+        /// The machine that may lead etcd now and forfeits that first; `None` where it is dead.
+        leads: Option<MachineName>,
         /// Etcd's id of it.
         member: u64,
         /// The host name under which it joined.
@@ -241,6 +267,46 @@ pub enum Step {
         machine: MachineName,
         /// What is to be different.
         patch: NodePatch,
+    },
+    /// Mark a node's machine as about to be disturbed, and keep further pods from it; or as ailing.
+    MarkNode {
+        /// The node.
+        machine: MachineName,
+        /// Why, and since when.
+        mark: Mark,
+    },
+    /// Take the mark from a node, and let pods come again.
+    UnmarkNode {
+        /// The node.
+        machine: MachineName,
+        /// Whether others had cordoned it: then no pods come yet.
+        stays_cordoned: bool,
+    },
+    /// Ask pods to leave a node; their disruption budgets may refuse.
+    EvictPods {
+        /// The node.
+        machine: MachineName,
+        /// The pods.
+        pods: Vec<PodFacts>,
+    },
+    /// Install another Talos on a machine and reboot into it.
+    UpgradeTalos {
+        /// The machine.
+        machine: MachineName,
+        /// As in `v1.14.0`.
+        version: String,
+        /// The installer's image.
+        image: String,
+    },
+    /// Give a running machine another configuration.
+    ReconfigureMachine {
+        /// What the configuration follows from; not serialized, because a user's patches may hold secrets.
+        #[serde(skip)]
+        inputs: Box<MachineConfigInputs>,
+        /// The identity of the configuration.
+        digest: ConfigDigest,
+        /// Whether it comes into force by a reboot.
+        reboot: bool,
     },
     /// Take a node object away whose machine is gone.
     DeleteNode {

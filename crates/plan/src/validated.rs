@@ -4,22 +4,26 @@
 //! taken for granted here. All rejections are found at once, and each says what to write instead.
 
 mod network;
+mod pace;
 mod pools;
 mod quantity;
 mod rejection;
 mod versions;
+mod window;
 
 use helix_crds::{
-    ApprovalMode, DiskEncryption, EndpointType, HelixPlatform, HelixPlatformSpec, Management, PhaseName, ProviderSpec,
-    WorkerPool,
+    DiskEncryption, EndpointType, HelixPlatform, HelixPlatformSpec, Management, PhaseName, ProviderSpec, WorkerPool,
 };
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use semver::Version;
 
-pub use helix_crds::Spread;
+pub use helix_crds::{ApprovalMode, Spread};
+pub use pace::{Pace, Remediation, Share};
 pub use rejection::{Rejection, Rejections};
+pub use window::Window;
 
+use crate::approval::Approved;
 use crate::catalogue::{Architecture, Catalogue, EurMonthly, Source};
 use crate::names::PlatformIdentity;
 use crate::observed::NodeTaint;
@@ -111,6 +115,14 @@ pub struct Pool {
     pub patches: Vec<serde_json::Value>,
 }
 
+impl Pool {
+    /// Whether its machines are the control planes.
+    #[must_use]
+    pub fn is_control_plane(&self) -> bool {
+        self.name == helix_crds::labels::CONTROL_PLANE_POOL
+    }
+}
+
 /// A specification that may be acted on.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -137,6 +149,14 @@ pub struct ValidatedPlatform {
     pub control_plane: Pool,
     /// The worker pools.
     pub workers: Vec<Pool>,
+    /// How fast machines may be disturbed.
+    pub pace: Pace,
+    /// When a lost machine is given up.
+    pub remediation: Remediation,
+    /// What has to be approved before it is done.
+    pub approval: ApprovalMode,
+    /// What has been approved so far.
+    pub approved: Approved,
     /// Where prices come from.
     pub prices: Source,
 }
@@ -161,6 +181,8 @@ impl ValidatedPlatform {
         network::locations_in_zone(spec, catalogue, &hetzner.network.zone, &mut rejections);
         network::attachments(machines, &endpoint, &mut rejections);
         pools::placement_groups(&control_plane, &workers, &mut rejections);
+        let pace = pace::pace(spec, &mut rejections);
+        let remediation = pace::remediation(&spec.remediation, &mut rejections);
         not_built(spec, &mut rejections);
         schematic(&hetzner.image.schematic, &mut rejections);
         let snapshot_labels = snapshot_labels(hetzner.image.snapshot_selector.as_deref(), &mut rejections);
@@ -180,6 +202,10 @@ impl ValidatedPlatform {
             snapshot_labels,
             control_plane,
             workers,
+            pace,
+            remediation,
+            approval: spec.approval,
+            approved: Approved::of(platform),
             prices: catalogue.source,
         })
     }
@@ -309,9 +335,6 @@ fn not_built(spec: &HelixPlatformSpec, rejections: &mut Rejections) {
     }
     if spec.encryption.disk != DiskEncryption::None {
         rejections.not_implemented("spec.encryption.disk", "disk encryption", "write None");
-    }
-    if spec.approval == ApprovalMode::Manual {
-        rejections.not_implemented("spec.approval", "approving every plan", "write ManualForDestructive");
     }
     if !spec.policies.is_empty() {
         rejections.not_implemented("spec.policies", "judging plans by policies", "leave it out");

@@ -13,18 +13,23 @@ pub mod life;
 mod secrets;
 mod store;
 mod talos;
+mod trace;
 mod workload;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use helix_crds::HelixPlatform;
 use helix_engine::Project;
 use helix_engine::seams::{Clock, Receipt, Seams};
+use helix_engine::turn::Turn;
 use jiff::Timestamp;
 
+use crate::lives::watch::{Breach, Watch};
 use crate::world::{Permission, ProjectId, Rng, World, WorldConfig};
 use store::Stored;
+pub use trace::{Called, Trace};
 
 /// The token of the one project.
 const TOKEN: &str = "simulated";
@@ -49,17 +54,21 @@ pub struct Counts {
     pub bootstraps: u64,
     /// Secret bundles that were stored.
     pub bundles: u64,
+    /// Requests that Hetzner's rate limit has refused.
+    pub refused_by_limit: u64,
 }
 
 #[derive(Debug)]
-struct Inner {
-    world: World,
-    project: ProjectId,
-    now: Timestamp,
+pub(crate) struct Inner {
+    pub(crate) world: World,
+    pub(crate) project: ProjectId,
+    pub(crate) now: Timestamp,
     stored: Stored,
     /// The receipt of a teardown, which outlives what else is stored.
     receipt: Option<Receipt>,
-    counts: Counts,
+    pub(crate) counts: Counts,
+    trace: Trace,
+    watch: Watch,
     kill: Option<(u64, Kill)>,
     killed: bool,
     secrets: Rng,
@@ -85,6 +94,8 @@ impl Universe {
             stored: Stored::default(),
             receipt: None,
             counts: Counts::default(),
+            trace: Trace::default(),
+            watch: Watch::default(),
             kill: None,
             killed: false,
             secrets,
@@ -108,7 +119,56 @@ impl Universe {
     pub fn with_world<T>(&self, act: impl FnOnce(&mut World, ProjectId, Timestamp) -> T) -> T {
         let mut inner = self.lock();
         let (project, now) = (inner.project, inner.now);
+        inner.watch.hands_at(now);
         act(&mut inner.world, project, now)
+    }
+
+    /// What every call is held against, to tell it what the world does not show.
+    pub fn with_watch<T>(&self, act: impl FnOnce(&mut Watch) -> T) -> T {
+        act(&mut self.lock().watch)
+    }
+
+    /// What was called, oldest first.
+    #[must_use]
+    pub fn trace(&self) -> Vec<Called> {
+        self.lock().trace.calls().cloned().collect()
+    }
+
+    /// Keeps every call, not only the last ones.
+    pub fn trace_all(&self) {
+        self.lock().trace.keep_all();
+    }
+
+    /// Notes what was not a call, in the trace.
+    pub fn note(&self, what: String) {
+        let mut inner = self.lock();
+        let (at, number) = (inner.now, inner.counts.calls);
+        inner.trace.add(Called { number, at, name: "--", what });
+    }
+
+    /// What has been broken first, if anything was.
+    #[must_use]
+    pub fn breach(&self) -> Option<Breach> {
+        self.lock().watch.breach().cloned()
+    }
+
+    /// In what the world is not as the specification says; `None` where it is.
+    pub(crate) fn unlike(&self, platform: &HelixPlatform) -> Option<String> {
+        Watch::unlike(&self.lock(), platform)
+    }
+
+    /// What there is of a platform.
+    pub(crate) fn left_of(&self, platform: &HelixPlatform) -> Vec<String> {
+        Watch::left_of(&self.lock(), platform)
+    }
+
+    /// Holds the world against what must be true after a turn.
+    pub(crate) fn after_turn(&self, turn: Option<&Turn>, platform: &HelixPlatform) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let mut watch = std::mem::take(&mut inner.watch);
+        watch.after_turn(inner, turn, platform);
+        inner.watch = watch;
     }
 
     /// Lets time pass.
@@ -117,6 +177,12 @@ impl Universe {
         inner.now = inner.now.max(now);
         let now = inner.now;
         inner.world.advance(now);
+    }
+
+    /// Time passes that nobody looks at.
+    pub fn sleep(&self, span: jiff::SignedDuration) {
+        let until = self.lock().now + span;
+        self.advance_to(until);
     }
 
     /// What has been counted.
@@ -160,17 +226,45 @@ impl Universe {
         self.lock().stored = Stored::default();
     }
 
+    /// Kills the engine at this of the calls from now on, counted from 1.
+    pub fn kill_in(&self, calls: u64, kill: Kill) {
+        let mut inner = self.lock();
+        inner.kill = Some((inner.counts.calls + calls, kill));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// One external call that only reads.
+    async fn ask<T>(&self, name: &'static str, act: impl FnOnce(&mut Inner) -> T) -> T {
+        self.call(name, act).await
+    }
+
+    /// One external call that changes the outside: the world is held against the invariants before and after it.
+    async fn tell<T>(&self, name: &'static str, act: impl FnOnce(&mut Inner) -> T) -> T {
+        let watched = |inner: &mut Inner| {
+            let mut watch = std::mem::take(&mut inner.watch);
+            watch.before(inner);
+            let answer = act(inner);
+            watch.after(inner, name);
+            inner.watch = watch;
+            answer
+        };
+        self.call(name, watched).await
+    }
+
     /// One external call: counted, and the place where the engine may be killed.
-    async fn call<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
+    async fn call<T>(&self, name: &'static str, act: impl FnOnce(&mut Inner) -> T) -> T {
         let answer = {
             let mut inner = self.lock();
             inner.counts.calls += 1;
-            let kill = inner.kill.filter(|(nth, _)| *nth == inner.counts.calls).map(|(_, kill)| kill);
+            let number = inner.counts.calls;
+            let kill = inner.kill.filter(|(nth, _)| *nth == number).map(|(_, kill)| kill);
             inner.killed |= kill.is_some();
+            let at = inner.now;
+            let what = kill.map(|kill| format!("the engine is killed {kill:?} it")).unwrap_or_default();
+            inner.trace.add(Called { number, at, name, what });
             match kill {
                 Some(Kill::Before) => None,
                 Some(Kill::After) => {
@@ -184,6 +278,18 @@ impl Universe {
             Some(answer) => answer,
             None => std::future::pending().await,
         }
+    }
+}
+
+impl Inner {
+    /// Adds to what the trace says of the call that is being made.
+    fn say(&mut self, what: impl std::fmt::Display) {
+        self.trace.say(what);
+    }
+
+    /// What is in the store.
+    pub(crate) fn stored(&self) -> &Stored {
+        &self.stored
     }
 }
 

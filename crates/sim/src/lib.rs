@@ -11,6 +11,7 @@ pub mod hetzner;
 pub mod inprocess;
 pub mod kubernetes;
 pub mod lease;
+pub mod lives;
 pub mod load_balancer;
 pub mod simulator;
 pub mod talos;

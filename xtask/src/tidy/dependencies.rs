@@ -121,7 +121,27 @@ pub(crate) fn findings(repository: &Repository) -> Result<Vec<Finding>, Error> {
         "--format={p}",
     ]))?;
     findings.extend(plan_tree(&tree, PLAN_TREE));
+    for manifest in repository.files()?.iter().filter(|file| file.ends_with("Cargo.toml")) {
+        findings.extend(mutations(manifest, &repository.read(manifest)?));
+    }
     Ok(findings)
+}
+
+/// The manifests that may name the feature by which guards are broken: where it is defined, and the simulation's.
+const MAY_MUTATE: [&str; 2] = [PLAN_MANIFEST, "crates/sim/Cargo.toml"];
+
+/// Whether a manifest asks for the feature that breaks guards, or has it on by default.
+fn mutations(manifest: &str, text: &str) -> Vec<Finding> {
+    let may = MAY_MUTATE.contains(&manifest);
+    let asks = |line: &str| line.contains("mutations") && (!may || line.trim_start().starts_with("default"));
+    let found = text.lines().enumerate().filter(|(_, line)| asks(line));
+    found
+        .map(|(index, _)| Finding {
+            file: manifest.to_owned(),
+            line: Some(index + 1),
+            message: "asks for `mutations`, which breaks guards and is the simulation's alone: leave it out".to_owned(),
+        })
+        .collect()
 }
 
 fn direction(metadata: &Metadata, layers: &[Layer]) -> Vec<Finding> {
@@ -185,6 +205,14 @@ mod tests {
         assert_eq!(messages.len(), 2, "{messages:?}");
         assert!(messages[0].starts_with("helix-sim (Cargo.toml): must not depend on helix-clients"), "{messages:?}");
         assert!(messages[1].starts_with("helix-new (Cargo.toml): a crate without a place"), "{messages:?}");
+    }
+
+    #[test]
+    fn only_the_simulation_breaks_guards() {
+        let asks = "helix-plan = { path = \"crates/plan\", features = [\"mutations\"] }";
+        assert_eq!(mutations("operator/Cargo.toml", asks).len(), 1);
+        assert_eq!(mutations("crates/sim/Cargo.toml", "mutations = [\"helix-plan/mutations\"]").len(), 0);
+        assert_eq!(mutations("crates/sim/Cargo.toml", "default = [\"mutations\"]").len(), 1);
     }
 
     #[test]

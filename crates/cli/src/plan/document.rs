@@ -1,11 +1,12 @@
 //! A plan as one document: what `-o json` and `-o yaml` write, and what the table is drawn from. Field names are a
 //! contract with scripts.
 
-use helix_crds::{Disruption, PhaseName};
+use helix_crds::labels::APPROVE;
+use helix_crds::{ApprovalItem, Disruption, PhaseName};
 use helix_plan::PlanItem;
 use helix_plan::catalogue::Catalogue;
 use helix_plan::cost;
-use helix_plan::forecast::{Ending, Forecast, Stage};
+use helix_plan::forecast::{Ending, Forecast, Stage, durations};
 use helix_plan::observed::CloudFacts;
 use helix_plan::report::PhaseReport;
 use helix_plan::step::Step;
@@ -29,9 +30,29 @@ pub(super) struct Document {
     pub(super) waits_for: Vec<String>,
     pub(super) totals: Totals,
     pub(super) cost: Cost,
+    /// What waits for an approval, and what is done once it has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) approval: Option<ApprovalDocument>,
     /// Where each phase comes to rest.
     pub(super) phases: Vec<PhaseDocument>,
     pub(super) notes: Vec<String>,
+}
+
+/// Work that waits for an approval. Everything in it is on top of what is done without one.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ApprovalDocument {
+    pub(super) digest: String,
+    pub(super) items: Vec<ApprovalItem>,
+    /// What approves it.
+    pub(super) command: String,
+    /// What is done then, and after that without another question.
+    pub(super) stages: Vec<StageDocument>,
+    /// What is waited for after the last stage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) waits_for: Vec<String>,
+    pub(super) totals: Totals,
+    pub(super) cost: Cost,
 }
 
 /// Steps that are done together.
@@ -63,6 +84,9 @@ pub(super) struct StepDocument {
     /// What it changes in the monthly cost, in EUR, with its sign.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) monthly_eur: Option<String>,
+    /// How long it typically takes until its effect shows; absent where that is at once or unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expected_seconds: Option<i64>,
     /// Everything that the step says. Ids and addresses of what does not exist yet are made up.
     pub(super) detail: Step,
 }
@@ -103,33 +127,20 @@ impl Document {
     /// # Errors
     /// [`CliError`] when the plan would not be carried out.
     pub(super) fn new(sight: &Sight) -> Result<Self, CliError> {
-        let forecast = sight.forecast();
-        let forecast = match forecast.ending {
-            Ending::Settled => forecast,
-            Ending::Rejected(violations) => return Err(CliError::Violations(violations)),
-            Ending::Endless => return Err(CliError::Endless),
+        let forecast = settled(sight.forecast())?;
+        let approval = match forecast.waits_for_approval.is_empty() {
+            true => None,
+            false => Some(ApprovalDocument::new(sight, &forecast)?),
         };
-        let nothing = CloudFacts::default();
-        let after = forecast.world.cloud.value().unwrap_or(&nothing);
-        let monthly = cost::of_what_exists(after, &sight.catalogue);
-        let delta = monthly.euros() - cost::of_what_exists(&forecast.before, &sight.catalogue).euros();
         Ok(Self {
             platform: sight.validated.identity.display_name(),
             from: match sight.origin {
                 Origin::Nothing => "nothing",
                 Origin::Live { .. } => "live",
             },
-            totals: Totals {
-                steps: forecast.items().count(),
-                hetzner_calls: forecast.hetzner_calls(),
-                disruption: forecast.disruption(),
-                seconds: whole_seconds(forecast.takes),
-            },
-            cost: Cost {
-                monthly: monthly.to_string(),
-                delta: format!("{delta:+.2} EUR"),
-                prices: sight.catalogue.source.to_string(),
-            },
+            totals: Totals::of(&forecast),
+            cost: Cost::of(&forecast, &sight.catalogue),
+            approval,
             phases: phases(sight, &forecast),
             notes: notes::notes(sight, &forecast),
             stages: stages(&forecast, &sight.catalogue),
@@ -137,9 +148,61 @@ impl Document {
         })
     }
 
-    /// Whether anything is to be done.
+    /// Whether anything is to be done, now or once it is approved.
     pub(super) fn has_changes(&self) -> bool {
-        !self.stages.is_empty()
+        !self.stages.is_empty() || self.approval.is_some()
+    }
+}
+
+impl ApprovalDocument {
+    fn new(sight: &Sight, first: &Forecast) -> Result<Self, CliError> {
+        let work = &first.waits_for_approval;
+        let then = settled(sight.forecast_approved(first.world.clone()))?;
+        let identity = &sight.validated.identity;
+        Ok(Self {
+            digest: work.digest(),
+            items: work.items().cloned().collect(),
+            command: approve_command(&identity.namespace, &identity.name, &work.digest()),
+            stages: stages(&then, &sight.catalogue),
+            totals: Totals::of(&then),
+            cost: Cost::of(&then, &sight.catalogue),
+            waits_for: then.awaits,
+        })
+    }
+}
+
+/// What approves the work of that digest.
+pub(crate) fn approve_command(namespace: &str, name: &str, digest: &str) -> String {
+    format!("kubectl annotate hp {name} {APPROVE}={digest} --overwrite -n {namespace}")
+}
+
+/// A forecast that came to rest.
+fn settled(forecast: Forecast) -> Result<Forecast, CliError> {
+    match forecast.ending {
+        Ending::Settled => Ok(forecast),
+        Ending::Rejected(violations) => Err(CliError::Violations(violations)),
+        Ending::Endless => Err(CliError::Endless),
+    }
+}
+
+impl Totals {
+    fn of(forecast: &Forecast) -> Self {
+        Self {
+            steps: forecast.items().count(),
+            hetzner_calls: forecast.hetzner_calls(),
+            disruption: forecast.disruption(),
+            seconds: whole_seconds(forecast.takes),
+        }
+    }
+}
+
+impl Cost {
+    fn of(forecast: &Forecast, catalogue: &Catalogue) -> Self {
+        let nothing = CloudFacts::default();
+        let after = forecast.world.cloud.value().unwrap_or(&nothing);
+        let monthly = cost::of_what_exists(after, catalogue);
+        let delta = monthly.euros() - cost::of_what_exists(&forecast.before, catalogue).euros();
+        Self { monthly: monthly.to_string(), delta: format!("{delta:+.2} EUR"), prices: catalogue.source.to_string() }
     }
 }
 
@@ -169,6 +232,7 @@ fn step(item: &PlanItem, before: &CloudFacts, catalogue: &Catalogue) -> StepDocu
         disruption: item.step.disruption(),
         hetzner_calls: item.step.hetzner_calls(),
         monthly_eur: (!change.is_zero()).then(|| format!("{change:+.2}")),
+        expected_seconds: durations::of_step(&item.step).map(whole_seconds),
         detail: item.step.clone(),
     }
 }

@@ -3,34 +3,30 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Document, StageDocument, StepDocument};
+use super::document::{ApprovalDocument, Cost, Document, StageDocument, StepDocument, Totals};
 
-const HEAD: [&str; 6] = ["STAGE", "STEP", "TARGET", "DISRUPTION", "CALLS", "EUR/MONTH"];
+/// Number of columns.
+const COLUMNS: usize = 7;
+
+const HEAD: [&str; COLUMNS] = ["STAGE", "STEP", "TARGET", "DISRUPTION", "CALLS", "EUR/MONTH", "TAKES"];
 
 /// Which columns are numbers.
-const RIGHT: [bool; 6] = [true, false, false, false, true, true];
+const RIGHT: [bool; COLUMNS] = [true, false, false, false, true, true, true];
 
 pub(super) fn render(document: &Document) -> String {
     let mut text = format!("Plan for {}, {}\n\n", document.platform, origin(document.from));
-    if document.has_changes() {
-        steps(&mut text, document);
-    } else {
+    if document.stages.is_empty() {
         let _ = writeln!(text, "{}", unchanged(document));
         waits(&mut text, &document.waits_for);
+    } else {
+        steps(&mut text, &document.stages, &document.waits_for);
     }
     text.push('\n');
-    let totals = &document.totals;
-    let _ = writeln!(
-        text,
-        "Steps         {} in {} stages, worst disruption {}, {} Hetzner calls",
-        totals.steps,
-        document.stages.len(),
-        totals.disruption,
-        totals.hetzner_calls
-    );
-    let _ = writeln!(text, "Takes         about {}", duration(totals.seconds));
-    let _ = writeln!(text, "Monthly cost  {} ({}), net", document.cost.monthly, document.cost.delta);
+    sums(&mut text, document.stages.len(), &document.totals, &document.cost);
     let _ = writeln!(text, "Prices        {}", document.cost.prices);
+    if let Some(approval) = &document.approval {
+        asked(&mut text, approval);
+    }
     phases(&mut text, document);
     if !document.notes.is_empty() {
         text.push_str("\nNotes\n");
@@ -41,8 +37,34 @@ pub(super) fn render(document: &Document) -> String {
     text
 }
 
+fn sums(text: &mut String, stages: usize, totals: &Totals, cost: &Cost) {
+    let Totals { steps, hetzner_calls, disruption, seconds } = totals;
+    let _ = writeln!(
+        text,
+        "Steps         {steps} in {stages} stages, worst disruption {disruption}, {hetzner_calls} Hetzner calls"
+    );
+    let _ = writeln!(text, "Takes         about {}", duration(*seconds));
+    let _ = writeln!(text, "Monthly cost  {} ({}), net", cost.monthly, cost.delta);
+}
+
+/// What waits for an approval, how to give it, and what is done then.
+fn asked(text: &mut String, approval: &ApprovalDocument) {
+    text.push_str("\nWaits for an approval\n");
+    let width = approval.items.iter().map(|item| item.object.chars().count()).max().unwrap_or_default();
+    for item in &approval.items {
+        let _ = writeln!(text, "  {:<width$}  {}", item.object, item.disruption);
+    }
+    let _ = writeln!(text, "\nIt is given by\n  {}\n\nand then follows\n", approval.command);
+    steps(text, &approval.stages, &approval.waits_for);
+    text.push('\n');
+    sums(text, approval.stages.len(), &approval.totals, &approval.cost);
+}
+
 /// What is to be said where nothing is to be done: that all is well, or what keeps it from being changed.
 fn unchanged(document: &Document) -> String {
+    if document.approval.is_some() {
+        return "No changes without an approval.".to_owned();
+    }
     let stuck = document.phases.iter().find(|phase| phase.state == "Blocked" || phase.state == "Unknown");
     match stuck {
         Some(phase) => format!("No changes, but it is not as specified either: {} is {}.", phase.name, phase.state),
@@ -54,9 +76,9 @@ fn origin(from: &str) -> &'static str {
     if from == "live" { "from what exists" } else { "from nothing" }
 }
 
-fn steps(text: &mut String, document: &Document) {
-    let rows: Vec<[String; 6]> =
-        document.stages.iter().flat_map(|stage| stage.steps.iter().map(|step| row(stage, step))).collect();
+fn steps(text: &mut String, stages: &[StageDocument], waits_for: &[String]) {
+    let rows: Vec<[String; COLUMNS]> =
+        stages.iter().flat_map(|stage| stage.steps.iter().map(|step| row(stage, step))).collect();
     let mut widths = HEAD.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -65,14 +87,14 @@ fn steps(text: &mut String, document: &Document) {
     }
     line(text, &HEAD.map(str::to_owned), &widths);
     let mut rows = rows.into_iter();
-    for stage in &document.stages {
+    for stage in stages {
         waits(text, &stage.waits_for);
         rows.by_ref().take(stage.steps.len()).for_each(|row| line(text, &row, &widths));
     }
-    waits(text, &document.waits_for);
+    waits(text, waits_for);
 }
 
-fn row(stage: &StageDocument, step: &StepDocument) -> [String; 6] {
+fn row(stage: &StageDocument, step: &StepDocument) -> [String; COLUMNS] {
     [
         stage.stage.to_string(),
         step.step.to_owned(),
@@ -80,10 +102,11 @@ fn row(stage: &StageDocument, step: &StepDocument) -> [String; 6] {
         step.disruption.to_string(),
         step.hetzner_calls.to_string(),
         step.monthly_eur.clone().unwrap_or_default(),
+        step.expected_seconds.map(duration).unwrap_or_default(),
     ]
 }
 
-fn line(text: &mut String, cells: &[String; 6], widths: &[usize; 6]) {
+fn line(text: &mut String, cells: &[String; COLUMNS], widths: &[usize; COLUMNS]) {
     let mut line = String::new();
     for ((cell, width), right) in cells.iter().zip(widths).zip(RIGHT) {
         let _ = match right {

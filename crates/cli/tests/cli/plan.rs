@@ -116,3 +116,27 @@ fn admin_ports_that_are_open_to_the_world_are_pointed_out() {
     let run = helix_with_input(&["plan", "-f", "-"], &minimal(&[("203.0.113.7/32", "0.0.0.0/0")]));
     assert!(run.out.contains("admin ports are open to the world"), "{}", run.out);
 }
+
+/// Where every change is approved, the plan says what is asked, how to agree, and what is done then.
+#[test]
+fn what_waits_for_an_approval_is_shown_with_the_command_that_gives_it() {
+    let sandbox = std::fs::read_to_string(example("sandbox")).expect("the example");
+    let manual = sandbox.replace("  untilPhase:", "  approval: Manual\n  untilPhase:");
+    let run = helix_with_input(&["plan", "-f", "-"], &manual);
+    assert_eq!((run.code, run.err.as_str()), (2, ""));
+    for line in [
+        "No changes without an approval.",
+        "  server sandbox-general-1           None",
+        "  kubectl annotate hp sandbox helix.dev/approve=",
+        "--overwrite -n helix-system",
+        "create     network sandbox",
+        "Monthly cost  52.44 EUR (+52.44 EUR), net",
+    ] {
+        assert!(run.out.contains(line), "`{line}` is not in\n{}", run.out);
+    }
+    let run = helix_with_input(&["plan", "-f", "-", "-o", "json"], &manual);
+    let plan: Value = serde_json::from_str(&run.out).expect("JSON");
+    let digest = plan["approval"]["digest"].as_str().expect("a digest");
+    assert!(plan["approval"]["command"].as_str().expect("a command").contains(digest));
+    assert_eq!(plan["totals"]["steps"], 0);
+}

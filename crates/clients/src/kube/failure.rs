@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use kube::core::Status;
 use rustls::{AlertDescription, Error as TlsError};
 
 /// How long one call may take in all.
@@ -54,7 +55,7 @@ pub(super) fn absent_is_none<T>(outcome: Result<T, Failure>) -> Result<Option<T>
 impl Failure {
     pub(super) fn of(error: &kube::Error) -> Self {
         if let kube::Error::Api(status) = error {
-            return Self::Refused { code: status.code, why: status.message.clone() };
+            return Self::Refused { code: status.code, why: words(status) };
         }
         // Serde's messages may quote what they complain about, and that may be a Secret.
         if matches!(error, kube::Error::SerdeError(_) | kube::Error::FromUtf8(_)) {
@@ -82,6 +83,13 @@ impl Failure {
             Self::Identity { why } | Self::Unreachable { why } => why,
         }
     }
+}
+
+/// The message, and the causes that it does not tell itself: which disruption budget keeps a pod, for one.
+fn words(status: &Status) -> String {
+    let causes = status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.message.as_str());
+    let untold = causes.filter(|cause| !cause.is_empty() && !status.message.contains(cause));
+    std::iter::once(status.message.as_str()).chain(untold).collect::<Vec<_>>().join(" ")
 }
 
 /// An I/O error that wraps another error does not have it as its source, but within, and there may be several wraps.

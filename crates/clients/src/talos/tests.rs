@@ -123,6 +123,30 @@ async fn a_role_that_does_not_suffice_is_told_from_an_authority_that_does_not() 
 }
 
 #[tokio::test]
+async fn an_installation_goes_on_between_calls() {
+    let bundle = bundle().await;
+    let apid = Apid::configured(&bundle).await;
+    let installations = Arc::new(Installations::waiting(Duration::from_millis(50)));
+    let client = TalosClient { installations, ..TalosClient::on_port(apid.port()) };
+    let admin = route(&bundle, TalosRole::Admin);
+    for _ in 0..2 {
+        let under_way = client.install(&admin, "installer:v1").await.unwrap_err();
+        assert_eq!(
+            under_way,
+            TalosError::NotReady { address: HERE, why: "the installer installer:v1 is at work".into() }
+        );
+    }
+    let other = client.install(&admin, "installer:v2").await.unwrap_err();
+    assert_eq!(other, TalosError::NotReady { address: HERE, why: "the installer installer:v1 is at work".into() });
+    apid.machine().installer.notify_one();
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while let Err(error) = client.install(&admin, "installer:v1").await {
+        assert!(matches!(error, TalosError::NotReady { .. }) && std::time::Instant::now() < deadline, "{error}");
+    }
+    assert_eq!(apid.machine().pulls, 1, "one installation, whose end was heard of");
+}
+
+#[tokio::test]
 async fn calls_are_forwarded_by_node_over_one_kept_connection() {
     let bundle = bundle().await;
     let apid = Apid::configured(&bundle).await;

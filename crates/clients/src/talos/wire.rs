@@ -2,6 +2,10 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::all)]
 
+pub(super) mod common {
+    include!(concat!(env!("OUT_DIR"), "/common.rs"));
+}
+
 pub(super) mod machine {
     include!(concat!(env!("OUT_DIR"), "/machine.rs"));
 }

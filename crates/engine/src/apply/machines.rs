@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use helix_plan::names::MachineName;
-use helix_plan::observed::{BootstrapRecord, CredentialFacts};
+use helix_plan::observed::{BootstrapRecord, CredentialFacts, PodFacts};
 use helix_plan::render::client_config;
 use helix_plan::render::machine_config::{MachineConfigInputs, render_machine_config};
 use helix_plan::secrets::{ClientCertificate, Secret, SecretBundle};
@@ -12,7 +12,7 @@ use helix_plan::step::NodePatch;
 
 use super::{Applier, Met};
 use crate::observe::KUBERNETES_USER;
-use crate::seams::{ClientConfigKind, StoreError, StoredClientConfig, TalosRoute};
+use crate::seams::{ClientConfigKind, InForce, StoreError, StoredClientConfig, TalosRoute};
 use crate::secrets::{ClientIdentity, TalosRole};
 
 /// How long the administrator's certificates are valid: a year, as Talos' own.
@@ -33,6 +33,64 @@ impl Applier<'_> {
         found
             .and_then(|control_plane| self.access.to_control_plane(control_plane.public))
             .ok_or_else(|| not_at_hand("the way to the control plane"))
+    }
+
+    /// The way to any configured machine: to a worker through the first control plane.
+    fn machine(&self, machine: &MachineName) -> Result<TalosRoute, Met> {
+        if machine.is_control_plane() {
+            return self.control_plane(machine);
+        }
+        let way = || {
+            let node = *self.access.workers.get(machine)?;
+            let through = self.access.to_control_plane(self.access.control_planes.first()?.public)?;
+            Some(TalosRoute { node: Some(node), ..through })
+        };
+        way().ok_or_else(|| not_at_hand("the way to the machine"))
+    }
+
+    /// Leadership goes to somebody else before a control plane is away; only then is its absence felt by nobody.
+    async fn forfeit(&self, machine: &MachineName) -> Result<(), Met> {
+        if machine.is_control_plane() && self.access.control_planes.len() > 1 {
+            self.seams.talos.forfeit_etcd_leadership(&self.control_plane(machine)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Installs, then reboots into it: cut off in between, the next turn installs the same once more.
+    pub(super) async fn upgrade_talos(&self, machine: &MachineName, image: &str) -> Result<(), Met> {
+        let route = self.machine(machine)?;
+        self.seams.talos.install(&route, image).await?;
+        self.forfeit(machine).await?;
+        Ok(self.seams.talos.reboot(&route).await?)
+    }
+
+    pub(super) async fn reconfigure_machine(&self, inputs: &MachineConfigInputs, reboot: bool) -> Result<(), Met> {
+        let config = render_machine_config(inputs, self.bundle()?)
+            .map_err(|error| Met::failed(error.reason(), error.to_string()))?;
+        let route = self.machine(&inputs.machine)?;
+        if !reboot {
+            return Ok(self.seams.talos.reconfigure(&route, &config, InForce::Now).await?);
+        }
+        self.seams.talos.reconfigure(&route, &config, InForce::AtReboot).await?;
+        self.forfeit(&inputs.machine).await?;
+        Ok(self.seams.talos.reboot(&route).await?)
+    }
+
+    /// Asks every pod; the first that may not leave yet is told.
+    pub(super) async fn evict(&self, pods: &[PodFacts]) -> Result<(), Met> {
+        let mut met = Ok(());
+        let routes = self.access.to_cluster();
+        for pod in pods {
+            let mut last = Err(not_at_hand("the way to the Kubernetes API"));
+            for (route, _) in &routes {
+                last = self.seams.workload.evict(route, pod).await.map_err(Met::from);
+                if !matches!(&last, Err(met) if !met.expected) {
+                    break;
+                }
+            }
+            met = met.and(last);
+        }
+        met
     }
 
     /// Made, stored, and read back by the next turn before anything uses it. Whoever stored one first has won.
@@ -63,9 +121,13 @@ impl Applier<'_> {
     }
 
     /// Asks the control planes in turn: the first that can, removes.
-    pub(super) async fn remove_etcd_member(&self, member: u64) -> Result<(), Met> {
+    pub(super) async fn remove_etcd_member(&self, member: u64, leads: Option<&MachineName>) -> Result<(), Met> {
+        if let Some(machine) = leads {
+            self.forfeit(machine).await?;
+        }
         let mut met = not_at_hand("the way to a control plane");
-        for control_plane in &self.access.control_planes {
+        // Who is removed is not asked: it would cut off its own answer.
+        for control_plane in self.access.control_planes.iter().filter(|it| Some(&it.machine) != leads) {
             match self.seams.talos.remove_etcd_member(&self.control_plane(&control_plane.machine)?, member).await {
                 Ok(()) => return Ok(()),
                 Err(error) => met = error.into(),

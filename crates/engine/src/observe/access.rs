@@ -38,6 +38,8 @@ pub(crate) struct Access {
     pub(crate) bundle: Option<Arc<SecretBundle>>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) control_planes: Vec<ControlPlane>,
+    /// Private addresses of workers, by which control planes reach them.
+    pub(crate) workers: BTreeMap<MachineName, Ipv4Addr>,
     pub(crate) endpoints: ApiEndpoints,
     /// Addresses in the platform's network, by the server's id.
     pub(crate) private_addresses: BTreeMap<u64, Ipv4Addr>,
@@ -100,10 +102,16 @@ pub(crate) fn prepare(
         .map(|(machine, public)| ControlPlane { machine, public })
         .collect();
     control_planes.sort_by_key(|control_plane| control_plane.machine.slot());
+    let workers = cloud
+        .servers
+        .iter()
+        .filter_map(|server| Some((MachineName::parse(&server.name).ok()?, cloud.private_ipv4(&server.private)?)))
+        .filter(|(machine, _)| !machine.is_control_plane());
     Access {
         bundle: Some(Arc::new(bundle)),
         credentials: memory.credentials.clone(),
         control_planes,
+        workers: workers.collect(),
         endpoints: api_endpoints(platform, cloud),
         private_addresses: cloud
             .servers

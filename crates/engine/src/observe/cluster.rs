@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use helix_plan::names::MachineName;
-use helix_plan::observed::{EtcdFacts, Fact, KubernetesFacts, Missing, NodeFacts, TalosFacts};
+use helix_plan::observed::{EtcdFacts, Fact, KubernetesFacts, Missing, NodeFacts, PodFacts, TalosFacts};
 use jiff::Timestamp;
 
 use super::{Access, race};
@@ -55,8 +55,8 @@ pub(super) async fn kubernetes(
         None => race::first_good(clock, questions).await,
     };
     match answer {
-        Some(Ok(Listed { endpoint, through_endpoint, nodes })) => {
-            (Fact::known(KubernetesFacts { through_endpoint, nodes }, now), Some(endpoint))
+        Some(Ok(Listed { endpoint, through_endpoint, nodes, pods })) => {
+            (Fact::known(KubernetesFacts { through_endpoint, nodes, pods }, now), Some(endpoint))
         }
         Some(Err(error)) => {
             let missing = Missing::Unreachable { who: "the Kubernetes API".to_owned(), why: error.to_string() };
@@ -71,6 +71,7 @@ struct Listed {
     endpoint: String,
     through_endpoint: bool,
     nodes: Vec<NodeFacts>,
+    pods: BTreeMap<String, Vec<PodFacts>>,
 }
 
 async fn list(
@@ -79,10 +80,35 @@ async fn list(
     route: WorkloadRoute,
     through_endpoint: bool,
 ) -> Result<Listed, WorkloadError> {
-    let listed = race::within(clock, LIST, workload.nodes(&route)).await;
+    let listed = race::within(clock, LIST, all(workload, &route).boxed()).await;
     let endpoint = route.endpoint;
     match listed {
-        Some(nodes) => Ok(Listed { endpoint, through_endpoint, nodes: nodes? }),
+        Some(answer) => answer.map(|(nodes, pods)| Listed { endpoint, through_endpoint, nodes, pods }),
         None => Err(WorkloadError::Unreachable { endpoint, why: format!("no answer within {} s", LIST.as_secs()) }),
     }
+}
+
+/// The nodes, and the pods of those that are being drained.
+async fn all(
+    workload: &dyn Workload,
+    route: &WorkloadRoute,
+) -> Result<(Vec<NodeFacts>, BTreeMap<String, Vec<PodFacts>>), WorkloadError> {
+    let nodes = workload.nodes(route).await?;
+    let pods = pods(workload, route, &nodes).await;
+    Ok((nodes, pods))
+}
+
+/// The pods of nodes that are being drained. A node that could not be asked about is left out, and so not taken for empty.
+async fn pods(workload: &dyn Workload, route: &WorkloadRoute, nodes: &[NodeFacts]) -> BTreeMap<String, Vec<PodFacts>> {
+    let mut pods = BTreeMap::new();
+    for node in nodes.iter().filter(|node| node.mark.is_some()) {
+        let Ok(machine) = MachineName::parse(&node.name) else { continue };
+        match workload.pods_on(route, &machine).await {
+            Ok(found) => {
+                pods.insert(node.name.clone(), found);
+            }
+            Err(error) => tracing::warn!(node = node.name, reason = error.reason(), %error, "its pods are not known"),
+        }
+    }
+    pods
 }

@@ -169,6 +169,7 @@ fn missing(machine: &MachineName, error: &TalosError) -> Missing {
         | TalosError::Unauthenticated { .. }
         | TalosError::NotReady { .. }
         | TalosError::Invalid { .. }
+        | TalosError::InstallerFailed { .. }
         | TalosError::Other { .. } => {
             Missing::Unreachable { who: format!("machine {machine}"), why: error.to_string() }
         }

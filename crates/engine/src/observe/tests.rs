@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use helix_plan::endpoints::ApiEndpoints;
 use helix_plan::names::{MachineName, PlatformIdentity};
 use helix_plan::observed::{
-    CloudFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, NodeFacts, Server, ServerStatus, TalosFacts,
+    CloudFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, NodeFacts, PodFacts, Server, ServerStatus, TalosFacts,
 };
 use helix_plan::secrets::Secret;
 use helix_plan::step::NodePatch;
@@ -20,7 +20,7 @@ use super::access::{Access, ControlPlane};
 use super::{cluster, machines};
 use crate::memory::{Credentials, Memory};
 use crate::seams::{
-    Clock, KubernetesCredentials, Talos, TalosCredentials, TalosError, TalosRoute, Workload, WorkloadError,
+    Clock, InForce, KubernetesCredentials, Talos, TalosCredentials, TalosError, TalosRoute, Workload, WorkloadError,
     WorkloadRoute,
 };
 
@@ -80,6 +80,22 @@ impl Talos for Stand {
         Ok(Vec::new())
     }
 
+    async fn forfeit_etcd_leadership(&self, _: &TalosRoute) -> Result<(), TalosError> {
+        Ok(())
+    }
+
+    async fn install(&self, _: &TalosRoute, _: &str) -> Result<(), TalosError> {
+        Ok(())
+    }
+
+    async fn reboot(&self, _: &TalosRoute) -> Result<(), TalosError> {
+        Ok(())
+    }
+
+    async fn reconfigure(&self, _: &TalosRoute, _: &Secret, _: InForce) -> Result<(), TalosError> {
+        Ok(())
+    }
+
     async fn remove_etcd_member(&self, _: &TalosRoute, _: u64) -> Result<(), TalosError> {
         Ok(())
     }
@@ -96,6 +112,14 @@ impl Workload for Stand {
             return Err(WorkloadError::Unreachable { endpoint, why: "connection refused".to_owned() });
         }
         Ok(Vec::new())
+    }
+
+    async fn pods_on(&self, _: &WorkloadRoute, _: &MachineName) -> Result<Vec<PodFacts>, WorkloadError> {
+        Ok(Vec::new())
+    }
+
+    async fn evict(&self, _: &WorkloadRoute, _: &PodFacts) -> Result<(), WorkloadError> {
+        Ok(())
     }
 
     async fn patch_node(&self, _: &WorkloadRoute, _: &MachineName, _: &NodePatch) -> Result<(), WorkloadError> {

@@ -6,7 +6,7 @@ use helix_plan::report::PhaseReport;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{Told, all_ready, phases, waiting_for};
+use super::{Told, all_ready, approvals, phases, waiting_for};
 
 /// Longest message of a condition that the API server admits.
 const LONGEST_MESSAGE: usize = 32_768;
@@ -97,11 +97,12 @@ pub(super) fn of_turn(told: &Told<'_>, reports: &[(PhaseName, PhaseReport)]) -> 
     );
     let versions = &told.validated.versions;
     let versions = format!("Kubernetes v{} runs on Talos v{}", versions.kubernetes, versions.talos);
+    let (approved, asked, approval) = approvals::judge(told.plan);
     let mut conditions = vec![
         maker.make("Ready", ready_truth, reason, &waiting),
         maker.make("Progressing", (!ready && !blocked).into(), reason, &waiting),
         maker.make("Degraded", blocked.into(), reason, &waiting),
-        maker.make("PlanApproved", Truth::True, "NothingToApprove", "no planned step needs an approval"),
+        maker.make(approvals::CONDITION, approved.into(), asked, &approval),
         maker.make("BudgetAvailable", budget_left.into(), if budget_left { "Available" } else { "Exhausted" }, &budget),
         maker.make("VersionsSupported", Truth::True, "Supported", &versions),
     ];

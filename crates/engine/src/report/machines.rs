@@ -2,7 +2,7 @@
 
 use helix_crds::{HelixMachineSpec, HelixMachineStatus, MachineAddresses};
 use helix_plan::names::MachineName;
-use helix_plan::observed::{Fact, MachineStage, Missing, NodeFacts, Server, ServerStatus, TalosFacts};
+use helix_plan::observed::{Fact, Intents, MachineStage, Missing, NodeFacts, Server, ServerStatus, TalosFacts};
 
 use super::{MachineProjection, Told};
 
@@ -30,6 +30,8 @@ fn projection(told: &Told<'_>, machine: &MachineName, server: &Server) -> Machin
     let kubernetes = told.observed.kubernetes.value();
     let node = kubernetes.and_then(|cluster| cluster.nodes.iter().find(|node| node.name == name));
     let facts = talos.and_then(Fact::value);
+    let intents = &told.observed.intents;
+    let state = state(server, talos, node, told.configured.contains(machine));
     let private = told.observed.cloud.value().and_then(|cloud| cloud.private_ipv4(&server.private));
     MachineProjection {
         spec: HelixMachineSpec {
@@ -49,7 +51,8 @@ fn projection(told: &Told<'_>, machine: &MachineName, server: &Server) -> Machin
             talos_version: facts.map(|facts| facts.version().to_owned()),
             ready: is_ready(machine, server, facts, node),
             config_digest: node.and_then(|node| node.config_digest.clone()),
-            state: Some(state(server, talos, node, told.configured.contains(machine))),
+            held: intents.hold.contains(machine),
+            state: Some(with_intents(&state, machine, server, intents)),
             observed_generation: None,
             conditions: Vec::new(),
         },
@@ -63,6 +66,16 @@ fn is_ready(machine: &MachineName, server: &Server, talos: Option<&TalosFacts>, 
     let serves = |service| talos.is_some_and(|talos| talos.serves(service));
     let etcd = !machine.is_control_plane() || serves("etcd");
     server.status == ServerStatus::Running && serves("kubelet") && etcd && node.is_some()
+}
+
+/// The machine's state, and what a user asks of it.
+fn with_intents(state: &str, machine: &MachineName, server: &Server, intents: &Intents) -> String {
+    match (intents.hold.contains(machine), intents.replace.contains(&server.id)) {
+        (true, true) => format!("{state}; held, and to be replaced once it is not"),
+        (true, false) => format!("{state}; held"),
+        (false, true) => format!("{state}; to be replaced"),
+        (false, false) => state.to_owned(),
+    }
 }
 
 fn state(server: &Server, talos: Option<&Fact<TalosFacts>>, node: Option<&NodeFacts>, configured: bool) -> String {

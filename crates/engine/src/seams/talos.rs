@@ -36,6 +36,15 @@ pub struct TalosRoute {
     pub credentials: Arc<TalosCredentials>,
 }
 
+/// When a configuration comes into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InForce {
+    /// At once, without a reboot; Talos refuses what needs one.
+    Now,
+    /// With the next reboot.
+    AtReboot,
+}
+
 /// Talos' API, as far as Helix uses it.
 #[async_trait]
 pub trait Talos: Send + Sync {
@@ -52,6 +61,17 @@ pub trait Talos: Send + Sync {
     async fn bootstrap_etcd(&self, route: &TalosRoute) -> Result<(), TalosError>;
     /// The members of etcd; needs a leader.
     async fn etcd_members(&self, route: &TalosRoute) -> Result<Vec<EtcdMember>, TalosError>;
+    /// Lets another member lead etcd; not leading it is success.
+    async fn forfeit_etcd_leadership(&self, route: &TalosRoute) -> Result<(), TalosError>;
+    /// Installs another system beside the running one, from the installer's image; a reboot brings it up.
+    ///
+    /// # Errors
+    /// [`TalosError::InstallerFailed`], with the installer's last words.
+    async fn install(&self, route: &TalosRoute, image: &str) -> Result<(), TalosError>;
+    /// Reboots the machine.
+    async fn reboot(&self, route: &TalosRoute) -> Result<(), TalosError>;
+    /// Gives a configured machine another configuration.
+    async fn reconfigure(&self, route: &TalosRoute, config: &Secret, force: InForce) -> Result<(), TalosError>;
     /// Removes a member; one that is gone is success.
     async fn remove_etcd_member(&self, route: &TalosRoute, member: u64) -> Result<(), TalosError>;
 }
@@ -115,6 +135,14 @@ pub enum TalosError {
         /// Its words.
         why: String,
     },
+    /// The installer ended with an error; nothing has changed.
+    #[error("the installer of Talos at {address} failed: {why}")]
+    InstallerFailed {
+        /// Where.
+        address: Ipv4Addr,
+        /// Its last words.
+        why: String,
+    },
     /// Any other gRPC status.
     #[error("Talos at {address} answered {code}: {why}")]
     Other {
@@ -139,6 +167,7 @@ impl TalosError {
             Self::PermissionDenied { .. } => "TalosPermissionDenied",
             Self::NotReady { .. } => "TalosNotReady",
             Self::Invalid { .. } => "TalosInvalidRequest",
+            Self::InstallerFailed { .. } => "InstallerFailed",
             Self::Other { .. } => "TalosError",
         }
     }

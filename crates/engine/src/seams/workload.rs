@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use helix_plan::names::MachineName;
-use helix_plan::observed::NodeFacts;
+use helix_plan::observed::{NodeFacts, PodFacts};
 use helix_plan::secrets::Secret;
 use helix_plan::step::NodePatch;
 
@@ -40,7 +40,14 @@ pub struct WorkloadRoute {
 pub trait Workload: Send + Sync {
     /// All nodes, in pages.
     async fn nodes(&self, route: &WorkloadRoute) -> Result<Vec<NodeFacts>, WorkloadError>;
-    /// Changes a node's labels and taints.
+    /// The pods on a node that a drain has to see off.
+    async fn pods_on(&self, route: &WorkloadRoute, node: &MachineName) -> Result<Vec<PodFacts>, WorkloadError>;
+    /// Asks a pod to leave; one that is gone is success.
+    ///
+    /// # Errors
+    /// [`WorkloadError::EvictionRefused`], when its disruption budget does not let it go now.
+    async fn evict(&self, route: &WorkloadRoute, pod: &PodFacts) -> Result<(), WorkloadError>;
+    /// Changes a node.
     async fn patch_node(
         &self,
         route: &WorkloadRoute,
@@ -70,6 +77,14 @@ pub enum WorkloadError {
         /// Its words.
         why: String,
     },
+    /// A disruption budget does not let a pod go now.
+    #[error("pod {pod} may not leave yet: {why}")]
+    EvictionRefused {
+        /// `namespace/name`.
+        pod: String,
+        /// The API server's words, which name the budget.
+        why: String,
+    },
     /// It answered something else.
     #[error("the Kubernetes API at {endpoint} answered {code}: {why}")]
     Other {
@@ -89,6 +104,7 @@ impl WorkloadError {
         match self {
             Self::Unreachable { .. } => "ApiUnreachable",
             Self::Unauthorized { .. } => "ApiUnauthorized",
+            Self::EvictionRefused { .. } => "EvictionRefused",
             Self::Other { .. } => "ApiError",
         }
     }

@@ -6,6 +6,7 @@
 use jiff::SignedDuration;
 
 use crate::plan::Plan;
+use crate::step::{ResourceKind, Step};
 
 /// A call of Hetzner's API (seen: 0.2 s for a create call).
 const HETZNER_CALL: SignedDuration = SignedDuration::from_millis(200);
@@ -46,8 +47,49 @@ pub(super) const NODE_REGISTERED: SignedDuration = SignedDuration::from_secs(5);
 /// Until the load balancer counts a target as healthy: its check comes every 3 s.
 pub(super) const TARGET_HEALTHY: SignedDuration = SignedDuration::from_secs(3);
 
+/// Until services have restarted by another configuration (estimate).
+const RECONFIGURED: SignedDuration = SignedDuration::from_secs(10);
+
+/// From the request until a machine is back after a reboot (estimate).
+pub(super) const REBOOTED: SignedDuration = SignedDuration::from_secs(45);
+
+/// From the request until a machine is back with another Talos: an image pulled, installed and booted (estimate).
+pub(super) const UPGRADED: SignedDuration = SignedDuration::from_secs(90);
+
+/// Until the pods of a node are known after it was marked.
+pub(super) const PODS_LISTED: SignedDuration = SignedDuration::from_secs(1);
+
+/// From the request until pods have left: Kubernetes' own grace period.
+pub(super) const PODS_LEFT: SignedDuration = SignedDuration::from_secs(30);
+
+/// Until a node whose machine is up says that it is Ready, where there is a pod network (estimate).
+pub(super) const NODE_READY: SignedDuration = SignedDuration::from_secs(10);
+
+/// How long it typically takes until what a step does has come true; `None` where it is so at once, or where that is
+/// anybody's guess, as with pods that are asked to leave.
+#[must_use]
+pub fn of_step(step: &Step) -> Option<SignedDuration> {
+    match step {
+        Step::CreateServer(_) => Some(SERVER_CREATED + BOOTED),
+        Step::PowerOnServer { .. } => Some(SERVER_STARTED + BOOTED),
+        Step::CreateLoadBalancer(_) | Step::AttachLoadBalancer { .. } | Step::AttachServer { .. } => {
+            Some(NETWORK_ATTACHED)
+        }
+        Step::AddLoadBalancerTarget { .. } => Some(TARGET_HEALTHY),
+        Step::ConfigureMachine { .. } => Some(CONFIGURED),
+        Step::BootstrapEtcd { .. } => Some(ETCD_STARTED + API_SERVED),
+        Step::UpgradeTalos { .. } => Some(UPGRADED),
+        Step::ReconfigureMachine { reboot: true, .. } => Some(REBOOTED),
+        Step::ReconfigureMachine { reboot: false, .. } => Some(RECONFIGURED),
+        Step::DeleteResource { kind: ResourceKind::Server, .. } => Some(SERVER_DELETED),
+        _ => None,
+    }
+}
+
 /// How long the steps of a plan take by themselves.
 pub(super) fn of_steps(plan: &Plan) -> SignedDuration {
     let in_turn = plan.hetzner_calls().div_ceil(CALLS_AT_ONCE);
-    HETZNER_CALL * i32::try_from(in_turn).unwrap_or(i32::MAX)
+    let restarts = plan.items.iter().any(|item| matches!(item.step, Step::ReconfigureMachine { reboot: false, .. }));
+    let restarted = if restarts { RECONFIGURED } else { SignedDuration::ZERO };
+    (HETZNER_CALL * i32::try_from(in_turn).unwrap_or(i32::MAX)).max(restarted)
 }

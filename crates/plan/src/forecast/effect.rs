@@ -1,14 +1,16 @@
 //! What each step makes true at once. What takes its time after that is [`super::settle`]'s.
 
+use helix_crds::labels;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{World, assumed};
+use super::{Configured, World, assumed, durations};
 use crate::names::MachineName;
 use crate::observed::{
-    BootstrapRecord, BundleFacts, CloudFacts, CredentialFacts, EtcdFacts, EtcdMember, Fact, Firewall, LoadBalancer,
-    LoadBalancerTarget, Missing, Network, PlacementGroup, PrivateNet, Server, ServerStatus, SshKey, StoreFacts, Tags,
-    TargetHealth,
+    BootstrapRecord, BundleFacts, CloudFacts, ControlPlaneVersions, CredentialFacts, EtcdFacts, EtcdMember, Fact,
+    Firewall, LoadBalancer, LoadBalancerTarget, Missing, Network, NodeFacts, PlacementGroup, PrivateNet, Server,
+    ServerStatus, SshKey, StoreFacts, Tags, TargetHealth,
 };
+use crate::render::machine_config::{ConfigDigest, MachineConfigInputs, split_labels};
 use crate::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, NodePatch, ResourceKind, Step};
 
 /// How long an administrator's certificates are valid.
@@ -59,13 +61,28 @@ impl World<'_> {
             }
             Step::DeleteResource { kind, id, .. } => self.at_hetzner(|cloud| delete(cloud, *kind, *id)),
             Step::ConfigureMachine { inputs, digest, .. } => {
-                self.configured.insert(inputs.machine.clone(), digest.clone());
+                self.configured.insert(inputs.machine.clone(), Configured::by(inputs, digest));
                 self.observed.talos.insert(inputs.machine.clone(), Fact::Missing(Missing::NotThereYet));
             }
             Step::BootstrapEtcd { machine, .. } => self.bootstrap(machine),
             Step::RemoveEtcdMember { member, .. } => self.remove_member(*member),
             Step::PatchNode { machine, patch } => self.patch_node(machine, patch),
             Step::DeleteNode { machine } => self.delete_node(machine),
+            Step::MarkNode { machine, mark } => self.patch_node(machine, &NodePatch::mark(mark)),
+            Step::UnmarkNode { machine, stays_cordoned } => {
+                self.patch_node(machine, &NodePatch::unmark(*stays_cordoned));
+            }
+            Step::EvictPods { machine, .. } => self.pods_leave(machine),
+            Step::UpgradeTalos { machine, version, .. } => {
+                self.installed.insert(machine.clone(), version.clone());
+                self.reboot(machine, durations::UPGRADED);
+            }
+            Step::ReconfigureMachine { inputs, digest, reboot } => {
+                self.reconfigure(inputs, digest);
+                if *reboot {
+                    self.reboot(&inputs.machine, durations::REBOOTED);
+                }
+            }
         }
     }
 
@@ -129,7 +146,7 @@ impl World<'_> {
 
     /// Etcd begins with one member, which does not answer yet.
     fn bootstrap(&mut self, machine: &MachineName) {
-        let member = EtcdMember { id: self.new_id(), hostname: machine.to_string(), learner: false };
+        let member = EtcdMember { id: self.new_member_id(), hostname: machine.to_string(), learner: false };
         self.observed.etcd = Fact::known(EtcdFacts { members: vec![member] }, self.now);
     }
 
@@ -139,21 +156,72 @@ impl World<'_> {
         }
     }
 
-    fn patch_node(&mut self, machine: &MachineName, patch: &NodePatch) {
+    fn change_node(&mut self, machine: &MachineName, change: impl FnMut(&mut NodeFacts)) {
         let Some(kubernetes) = self.observed.kubernetes.value_mut() else { return };
-        for node in kubernetes.nodes.iter_mut().filter(|node| node.name == machine.to_string()) {
+        kubernetes.nodes.iter_mut().filter(|node| node.name == machine.to_string()).for_each(change);
+    }
+
+    fn patch_node(&mut self, machine: &MachineName, patch: &NodePatch) {
+        self.change_node(machine, |node| {
             node.labels.retain(|key, _| !patch.remove_labels.contains(key));
             node.labels.extend(patch.labels.clone());
             if let Some(taints) = &patch.taints {
                 node.taints.clone_from(taints);
             }
-        }
+            if let Some(mark) = patch.annotations.get(labels::DISRUPTION) {
+                node.mark = mark.as_ref().and_then(|text| text.parse().ok());
+            }
+            if let Some(note) = patch.annotations.get(labels::OWNED) {
+                node.owned = note.as_ref().and_then(|text| text.parse().ok()).unwrap_or_default();
+            }
+            node.unschedulable = patch.unschedulable.unwrap_or(node.unschedulable);
+        });
+    }
+
+    /// The node shows what its machine's configuration says from now on.
+    fn reconfigure(&mut self, inputs: &MachineConfigInputs, digest: &ConfigDigest) {
+        let configured = Configured::by(inputs, digest);
+        self.change_node(&inputs.machine, |node| {
+            configured.show(node);
+            node.labels.extend(split_labels(&inputs.labels).at_birth);
+        });
+        self.configured.insert(inputs.machine.clone(), configured);
+    }
+
+    /// Pods that are asked to leave are on their way.
+    fn pods_leave(&mut self, machine: &MachineName) {
+        let Some(kubernetes) = self.observed.kubernetes.value_mut() else { return };
+        let pods = kubernetes.pods.get_mut(&machine.to_string());
+        pods.into_iter().flatten().for_each(|pod| pod.leaving = true);
+    }
+
+    /// The machine is away, and comes up again with what it has now.
+    fn reboot(&mut self, machine: &MachineName, takes: SignedDuration) {
+        self.observed.talos.insert(machine.clone(), Fact::Missing(Missing::NotThereYet));
+        self.away.insert(machine.clone(), takes);
     }
 
     fn delete_node(&mut self, machine: &MachineName) {
         if let Some(kubernetes) = self.observed.kubernetes.value_mut() {
             kubernetes.nodes.retain(|node| node.name != machine.to_string());
         }
+    }
+}
+
+impl Configured {
+    pub(super) fn by(inputs: &MachineConfigInputs, digest: &ConfigDigest) -> Self {
+        Self { digest: digest.clone(), kubernetes: inputs.kubernetes.clone() }
+    }
+
+    /// What the configuration makes the node say.
+    pub(super) fn show(&self, node: &mut NodeFacts) {
+        node.config_digest = Some(self.digest.to_string());
+        node.kubelet_version = format!("v{}", self.kubernetes.kubelet);
+        let is_control_plane = MachineName::parse(&node.name).is_ok_and(|machine| machine.is_control_plane());
+        node.control_plane = is_control_plane.then(|| ControlPlaneVersions {
+            api_server: self.kubernetes.api_server.clone(),
+            controllers: self.kubernetes.controllers.clone(),
+        });
     }
 }
 

@@ -9,7 +9,9 @@ use jiff::SignedDuration;
 
 use super::{World, assumed, durations};
 use crate::names::MachineName;
-use crate::observed::{CloudFacts, Fact, MachineStage, Missing, Server, ServerStatus, ServiceState, TalosFacts};
+use crate::observed::{
+    CloudFacts, Fact, MachineStage, Missing, NodeFacts, Readiness, Server, ServerStatus, ServiceState, TalosFacts,
+};
 use crate::validated::ValidatedPlatform;
 
 impl World<'_> {
@@ -77,14 +79,18 @@ impl World<'_> {
             if !self.may_come_up(&machine) {
                 continue;
             }
-            let version = format!("v{}", platform.versions.talos);
+            let wanted = || format!("v{}", platform.versions.talos);
+            let version = self.installed.get(&machine).cloned().unwrap_or_else(wanted);
             let configured = self.has_configuration(&machine, server);
             if configured && !machine.is_control_plane() && !trusted {
                 // A worker's apid gets its certificate from a control plane.
                 continue;
             }
             let (facts, step) = match configured {
-                true => (configured_machine(version, &machine), durations::CONFIGURED),
+                true => {
+                    let took = self.away.remove(&machine).unwrap_or(durations::CONFIGURED);
+                    (configured_machine(version, &machine), took)
+                }
                 false => (TalosFacts::Maintenance { version }, durations::BOOTED),
             };
             self.observed.talos.insert(machine.clone(), Fact::known(facts, self.now));
@@ -99,9 +105,18 @@ impl World<'_> {
     /// Whether nothing is known of the machine, and nothing speaks against its coming up.
     fn may_come_up(&self, machine: &MachineName) -> bool {
         match self.observed.talos.get(machine) {
-            None | Some(Fact::Missing(Missing::NotThereYet | Missing::Unreachable { .. })) => true,
+            None | Some(Fact::Missing(Missing::NotThereYet)) => true,
+            Some(Fact::Missing(Missing::Unreachable { .. })) => !self.has_fallen_silent(machine),
             Some(Fact::Known { .. } | Fact::Missing(Missing::Refused { .. })) => false,
         }
+    }
+
+    /// Whether the cluster has not heard of the machine either, and nobody has made it go away: it may stay away.
+    fn has_fallen_silent(&self, machine: &MachineName) -> bool {
+        let name = machine.to_string();
+        let nodes = self.observed.kubernetes.value().map(|it| it.nodes.as_slice()).unwrap_or_default();
+        let silent = |node: &NodeFacts| matches!(node.readiness, Readiness::Silent { .. }) && node.mark.is_none();
+        nodes.iter().any(|node| node.name == name && silent(node))
     }
 
     /// Whether etcd knows the machine: its member comes up with it.

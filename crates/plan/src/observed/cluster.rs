@@ -1,12 +1,17 @@
 //! Facts from the store, from Talos, from etcd and from the workload cluster's API.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
 use jiff::Timestamp;
+use semver::Version;
 use serde::{Deserialize, Serialize};
 
+use crate::disruption::Mark;
 use crate::names::MachineName;
+use crate::owned::Owned;
 
 /// What the store holds for one platform. No secret is in it: of the bundle only its digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,10 +117,10 @@ pub enum TalosFacts {
 }
 
 impl TalosFacts {
-    /// Whether the service runs and is not known to be unhealthy.
+    /// Whether the service runs and is known to be healthy.
     #[must_use]
     pub fn serves(&self, service: &str) -> bool {
-        self.running(service).is_some_and(|found| found.healthy != Some(false))
+        self.running(service).is_some_and(|found| found.healthy == Some(true))
     }
 
     /// Whether the service runs and is known to be unhealthy.
@@ -197,6 +202,53 @@ pub struct NodeTaint {
     pub effect: String,
 }
 
+/// What a node's `Ready` condition says, and since when it does not say yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It takes pods.
+    Ready,
+    /// Its kubelet says that it cannot take pods, as long as there is no pod network.
+    NotReady {
+        /// Since when, if that is told.
+        since: Option<Timestamp>,
+    },
+    /// Its kubelet has stopped telling anything.
+    Silent {
+        /// Since when, if that is told.
+        since: Option<Timestamp>,
+    },
+}
+
+/// The versions of Kubernetes' own parts on a control plane.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ControlPlaneVersions {
+    /// Of the API server.
+    pub api_server: Version,
+    /// Of the controller manager and the scheduler.
+    pub controllers: Version,
+}
+
+impl fmt::Display for ControlPlaneVersions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.api_server, self.controllers)
+    }
+}
+
+/// A text that tells no versions of a control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("does not tell the versions of an API server and of controllers")]
+pub struct NotVersions;
+
+impl FromStr for ControlPlaneVersions {
+    type Err = NotVersions;
+
+    fn from_str(text: &str) -> Result<Self, NotVersions> {
+        let (api_server, controllers) = text.split_once(' ').ok_or(NotVersions)?;
+        let version = |text: &str| Version::parse(text).map_err(|_| NotVersions);
+        Ok(Self { api_server: version(api_server)?, controllers: version(controllers)? })
+    }
+}
+
 /// A node of the workload cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeFacts {
@@ -204,18 +256,37 @@ pub struct NodeFacts {
     pub name: String,
     /// `spec.providerID`, as in `hcloud://123`.
     pub provider_id: Option<String>,
-    /// Whether its `Ready` condition is true.
-    pub ready: bool,
+    /// What its `Ready` condition says.
+    pub readiness: Readiness,
+    /// Whether no further pod is scheduled to it.
+    pub unschedulable: bool,
+    /// That Helix is disturbing its machine: its annotation `helix.dev/disruption`.
+    pub mark: Option<Mark>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// The digest of the machine configuration it runs: its annotation `helix.dev/config`.
     pub config_digest: Option<String>,
+    /// What its machine configuration says of the control plane: its annotation `helix.dev/control-plane`.
+    pub control_plane: Option<ControlPlaneVersions>,
     /// Taints.
     pub taints: Vec<NodeTaint>,
+    /// What Helix has set on it through the Kubernetes API: its annotation `helix.dev/owned`.
+    pub owned: Owned,
     /// Its kubelet's version, as in `v1.36.3`.
     pub kubelet_version: String,
     /// Its address in the private network.
     pub internal_ip: Option<Ipv4Addr>,
+}
+
+/// A pod that holds up a drain: neither of a `DaemonSet`, nor a static pod, nor finished.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PodFacts {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it has been told to end.
+    pub leaving: bool,
 }
 
 /// The workload cluster, as its API server tells.
@@ -225,6 +296,8 @@ pub struct KubernetesFacts {
     pub through_endpoint: bool,
     /// All nodes.
     pub nodes: Vec<NodeFacts>,
+    /// The pods that have still to leave, by the name of their node; only marked nodes are asked about.
+    pub pods: BTreeMap<String, Vec<PodFacts>>,
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 use jiff::SignedDuration;
 
 use super::{Context, Outcome, servers};
+use crate::guard::{self, Guard};
 use crate::names::MachineName;
-use crate::observed::{BootstrapRecord, EtcdFacts, Fact, MachineStage, TalosFacts};
+use crate::observed::{BootstrapRecord, EtcdFacts, EtcdMember, Fact, MachineStage, TalosFacts};
 use crate::quorum::{Quorum, majority};
 use crate::report::{Block, Wait};
 use crate::step::Step;
@@ -17,12 +18,13 @@ pub(super) const SERVICE: &str = "etcd";
 pub(super) const BIRTH: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
-    let control_planes = servers::control_planes(context);
     match &context.store.bootstrap {
-        None => before_bootstrap(context, &control_planes),
+        None => before_bootstrap(context, &servers::control_planes(context)),
         Some(record) => match &context.observed.etcd {
-            Fact::Known { value: etcd, .. } if !etcd.members.is_empty() => membership(context, etcd, &control_planes),
-            _ => bootstrap(context, record, &control_planes),
+            Fact::Known { value: etcd, .. } if !etcd.members.is_empty() => {
+                membership(context, etcd, &servers::control_planes(context))
+            }
+            _ => bootstrap(context, record, &servers::every_control_plane(context)),
         },
     }
 }
@@ -40,7 +42,10 @@ fn before_bootstrap(context: &Context<'_>, control_planes: &[MachineName]) -> Ou
     };
     match control_planes.iter().find(waits) {
         Some(machine) => match context.server_of(machine) {
-            Some(server) => Outcome::step(Step::RecordBootstrap { machine: machine.clone(), server: server.id }),
+            Some(server) if guard::holds(Guard::BootstrapRecord) => {
+                Outcome::step(Step::RecordBootstrap { machine: machine.clone(), server: server.id })
+            }
+            Some(server) => Outcome::step(Step::BootstrapEtcd { machine: machine.clone(), server: server.id }),
             None => Outcome::waiting(Wait::Boot(vec![machine.clone()])),
         },
         None => Outcome::waiting(Wait::Boot(control_planes.to_vec())),
@@ -60,6 +65,14 @@ fn bootstrap(context: &Context<'_>, record: &BootstrapRecord, control_planes: &[
         return Outcome::waiting(Wait::EtcdLeader);
     }
     let alive = context.server_of(&record.machine).is_some_and(|server| server.id == record.server_id);
+    if !alive && !guard::holds(Guard::BootstrapOnRecorded) {
+        let waits =
+            |machine: &&MachineName| matches!(context.observed.talos_of(machine), Some(TalosFacts::Configured { .. }));
+        let other = control_planes.iter().find(waits);
+        if let Some((machine, server)) = other.and_then(|machine| Some((machine, context.server_of(machine)?))) {
+            return Outcome::step(Step::BootstrapEtcd { machine: machine.clone(), server: server.id });
+        }
+    }
     if !alive {
         let others_may_have_it =
             control_planes.iter().any(|machine| context.server_of(machine).is_some() && !answers(context, machine));
@@ -83,8 +96,7 @@ fn bootstrap(context: &Context<'_>, record: &BootstrapRecord, control_planes: &[
 
 /// Removes what is dead, waits for what joins.
 fn membership(context: &Context<'_>, etcd: &EtcdFacts, control_planes: &[MachineName]) -> Outcome {
-    let quorum =
-        Quorum::new(etcd, |hostname| machine_of(context, hostname).is_some_and(|machine| serves(context, &machine)));
+    let quorum = quorum(context, etcd);
     if !quorum.holds() {
         // A member whose server exists may only be starting: that passes by itself. One whose server is gone stays away.
         let may_come_back = Quorum::new(etcd, |hostname| has_server(context, hostname));
@@ -97,11 +109,7 @@ fn membership(context: &Context<'_>, etcd: &EtcdFacts, control_planes: &[Machine
     if let Some(step) = remove_stale(context, etcd, &quorum) {
         return Outcome::step(step);
     }
-    let votes = |machine: &MachineName| {
-        let name = machine.to_string();
-        etcd.members.iter().any(|member| member.hostname == name && !member.learner)
-    };
-    let joining: Vec<MachineName> = control_planes.iter().filter(|machine| !votes(machine)).cloned().collect();
+    let joining: Vec<MachineName> = control_planes.iter().filter(|machine| !votes(context, machine)).cloned().collect();
     if !joining.is_empty() {
         return Outcome::waiting(Wait::EtcdMembers(joining));
     }
@@ -114,12 +122,21 @@ fn membership(context: &Context<'_>, etcd: &EtcdFacts, control_planes: &[Machine
 
 /// One member whose machine has no server any more, if it may go.
 fn remove_stale(context: &Context<'_>, etcd: &EtcdFacts, quorum: &Quorum) -> Option<Step> {
+    let stale = stale_member(context, etcd)?;
+    quorum.may_remove(stale.id).ok()?;
+    Some(Step::RemoveEtcdMember { member: stale.id, hostname: stale.hostname.clone(), leads: None })
+}
+
+/// Whether a member is left of a machine that is gone.
+pub(super) fn has_stale_member(context: &Context<'_>, etcd: &EtcdFacts) -> bool {
+    stale_member(context, etcd).is_some()
+}
+
+fn stale_member<'e>(context: &Context<'_>, etcd: &'e EtcdFacts) -> Option<&'e EtcdMember> {
     // Only under a name that Helix gives: whoever joined a member of their own keeps it.
     let gone =
         |hostname: &str| machine_of(context, hostname).is_some_and(|machine| context.server_of(&machine).is_none());
-    let stale = etcd.members.iter().find(|member| gone(&member.hostname))?;
-    quorum.may_remove(stale.id).ok()?;
-    Some(Step::RemoveEtcdMember { member: stale.id, hostname: stale.hostname.clone() })
+    etcd.members.iter().find(|member| gone(&member.hostname))
 }
 
 fn has_server(context: &Context<'_>, hostname: &str) -> bool {
@@ -137,6 +154,22 @@ fn unhealthy(context: &Context<'_>, control_planes: &[MachineName]) -> Vec<Machi
 /// Whether etcd is known to run healthily on the machine.
 pub(super) fn serves(context: &Context<'_>, machine: &MachineName) -> bool {
     context.observed.talos_of(machine).is_some_and(|talos| talos.serves(SERVICE))
+}
+
+/// Whether the machine has a vote in etcd.
+pub(super) fn votes(context: &Context<'_>, machine: &MachineName) -> bool {
+    member_of(context, machine).is_some_and(|member| !member.learner)
+}
+
+/// The machine's member of etcd, voter or learner.
+pub(super) fn member_of<'a>(context: &Context<'a>, machine: &MachineName) -> Option<&'a EtcdMember> {
+    let name = machine.to_string();
+    context.observed.etcd.value()?.members.iter().find(|member| member.hostname == name)
+}
+
+/// The quorum, as far as the members' machines answer.
+pub(super) fn quorum(context: &Context<'_>, etcd: &EtcdFacts) -> Quorum {
+    Quorum::new(etcd, |hostname| machine_of(context, hostname).is_some_and(|machine| serves(context, &machine)))
 }
 
 /// Whether the machine's etcd runs, but says that it is not healthy: it has members, and no leader among them.

@@ -1,9 +1,10 @@
 //! Where the API load balancer forwards to: every control plane that is configured, unless its etcd is gone.
 //!
 //! The health check takes an API server out that hangs or is down. One whose etcd is gone still refuses the anonymous
-//! with 401 and so looks healthy: it is taken out here. The last target is never taken out.
+//! with 401 and so looks healthy: it is taken out here, as is one that leaves. The last target is never taken out.
 
 use super::{Context, Outcome, etcd, load_balancer, servers};
+use crate::disruption::Cause;
 use crate::endpoints::api_endpoints;
 use crate::names::MachineName;
 use crate::observed::{LoadBalancer, LoadBalancerTarget, TalosFacts};
@@ -62,12 +63,15 @@ fn removal(context: &Context<'_>, balancer: &LoadBalancer) -> Option<Step> {
         let server = context.cloud.servers.iter().find(|found| found.id == server)?;
         MachineName::parse(&server.name).ok()
     };
-    let gone =
-        |target: &&LoadBalancerTarget| machine_of(target.server).is_none_or(|machine| etcd_gone(context, &machine));
+    let leaves = |machine: &MachineName| context.mark_of(machine).is_some_and(|mark| mark.cause == Cause::Leave);
+    let gone = |target: &&LoadBalancerTarget| {
+        machine_of(target.server).is_none_or(|machine| etcd_gone(context, &machine) || leaves(&machine))
+    };
     let gone = balancer.targets.iter().find(gone)?;
     let serves =
         |target: &LoadBalancerTarget| machine_of(target.server).is_some_and(|machine| etcd::serves(context, &machine));
-    balancer.targets.iter().any(serves).then(|| Step::RemoveLoadBalancerTarget {
+    let others = |target: &&LoadBalancerTarget| target.server != gone.server;
+    balancer.targets.iter().filter(others).any(serves).then(|| Step::RemoveLoadBalancerTarget {
         load_balancer: balancer.id,
         server: gone.server,
         machine: machine_of(gone.server),

@@ -1,25 +1,38 @@
-//! Machine configurations: given once, in maintenance mode, to a machine whose server is known.
+//! Machine configurations: given in maintenance mode to a machine whose server is known. Those of machines that run are
+//! changed by [`super::rollout`].
 //!
 //! What a machine runs is told by its node's annotation `helix.dev/config`, which the configuration itself carries.
 
 use super::{Context, Outcome, load_balancer, nodes, servers};
 use crate::endpoints::machine_endpoint;
 use crate::names::MachineName;
-use crate::observed::{Server, TalosFacts};
+use crate::observed::{Readiness, Server, TalosFacts};
 use crate::render::machine_config::{ConfigDigest, MachineConfigInputs, MachineRole, cert_sans, config_digest};
 use crate::report::{Block, Wait};
 use crate::step::Step;
 use crate::validated::{Endpoint, Pool};
 
-/// The inputs of a machine's configuration, and its identity; `None` while something that goes into it is unknown.
-pub(super) fn wanted(context: &Context<'_>, machine: &MachineName) -> Option<(MachineConfigInputs, ConfigDigest)> {
+/// What a machine is to be: the inputs of its configuration, and their identity.
+pub(super) type Wanted = (Box<MachineConfigInputs>, ConfigDigest);
+
+/// What a machine with a server is to be; `None` while something that goes into it is unknown. Found once for each plan,
+/// because several concerns compare it.
+pub(super) fn wanted<'c>(context: &'c Context<'_>, machine: &MachineName) -> Option<&'c Wanted> {
+    let all = context.wanted.get_or_init(|| {
+        let machines = context.machines().map(|(machine, _)| machine);
+        machines.filter_map(|machine| Some((machine.clone(), find(context, machine)?))).collect()
+    });
+    all.get(machine)
+}
+
+fn find(context: &Context<'_>, machine: &MachineName) -> Option<Wanted> {
     let platform = context.platform;
     let pool = platform.pool(machine.pool())?;
     let server = context.server_of(machine)?;
     let bundle = context.store.bundle.as_ref()?;
     let inputs = inputs(context, pool, machine, server, machine_endpoint(platform, context.cloud)?);
     let digest = config_digest(&inputs, &bundle.digest);
-    Some((inputs, digest))
+    Some((Box::new(inputs), digest))
 }
 
 fn inputs(
@@ -42,7 +55,7 @@ fn inputs(
     };
     MachineConfigInputs {
         talos_version: platform.versions.talos.clone(),
-        kubernetes_version: platform.versions.kubernetes.clone(),
+        kubernetes: context.kubernetes.wanted.clone(),
         role: if machine.is_control_plane() { MachineRole::ControlPlane } else { MachineRole::Worker },
         machine: machine.clone(),
         server_id: server.id,
@@ -63,7 +76,7 @@ fn inputs(
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let mut steps = Vec::new();
-    let (mut starting, mut silent, mut outdated) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut starting, mut silent) = (Vec::new(), Vec::new());
     for machine in servers::all_wanted(context) {
         let Some(server) = context.server_of(&machine) else {
             starting.push(machine);
@@ -76,16 +89,11 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
             (Some(TalosFacts::Maintenance { .. }), _) if nodes::is_registered(context, &machine) => {
                 return Outcome::blocked(Block::LostConfiguration { machine });
             }
-            (Some(TalosFacts::Maintenance { .. }), Some(address)) => {
-                steps.push(Step::ConfigureMachine { address, inputs: Box::new(inputs), digest });
+            (Some(TalosFacts::Maintenance { .. }), Some(address)) if !context.is_held(&machine) => {
+                let (inputs, digest) = (inputs.clone(), digest.clone());
+                steps.push(Step::ConfigureMachine { address, inputs, digest });
             }
-            (Some(talos @ TalosFacts::Configured { .. }), _) => {
-                let other_config = running_digest(context, &machine).is_some_and(|running| running != digest.as_str());
-                let wanted_version = format!("v{}", context.platform.versions.talos);
-                if other_config || talos.version() != wanted_version {
-                    outdated.push(machine);
-                }
-            }
+            (Some(TalosFacts::Configured { .. }), _) => {}
             _ if running_digest(context, &machine).is_some() => silent.push(machine),
             _ => starting.push(machine),
         }
@@ -93,23 +101,27 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     if !steps.is_empty() {
         return Outcome::steps(steps);
     }
-    if let Some(machine) = outdated.first() {
-        return Outcome::blocked(Block::NotImplemented {
-            what: format!(
-                "changing the configuration or the Talos version of running machines ({machine} and {} more)",
-                outdated.len() - 1
-            ),
-            remedy: "Take the change of the specification back, or delete the platform and make it anew".to_owned(),
-        });
-    }
     if !starting.is_empty() {
         return Outcome::waiting(Wait::Boot(starting));
     }
     if !silent.is_empty() {
-        return Outcome::waiting(Wait::Talos(silent));
+        let since = silent.iter().filter_map(|machine| silent_since(context, machine)).min();
+        return match since {
+            // One that was switched off shows it at Hetzner alone.
+            Some(since) => Outcome::waiting_for_servers(Wait::Talos(silent), since),
+            None => Outcome::waiting(Wait::Talos(silent)),
+        };
     }
     let number = context.platform.machines();
     Outcome::done(format!("Talos v{} answers on {number} machines", context.platform.versions.talos), newest(context))
+}
+
+/// Since when the machine's kubelet has been silent, too, without Helix having disturbed it.
+fn silent_since(context: &Context<'_>, machine: &MachineName) -> Option<jiff::Timestamp> {
+    match context.node_of(machine)?.readiness {
+        Readiness::Silent { since } if context.mark_of(machine).is_none() => since,
+        _ => None,
+    }
 }
 
 /// The digest of what the machine runs, once its node tells it.

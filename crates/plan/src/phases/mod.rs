@@ -6,7 +6,9 @@
 pub mod client_configs;
 pub mod etcd;
 pub mod firewall;
+mod health;
 pub mod image;
+mod kubernetes;
 pub mod load_balancer;
 pub mod load_balancer_targets;
 pub mod machine_configs;
@@ -14,11 +16,14 @@ pub mod network;
 pub mod nodes;
 mod outcome;
 pub mod placement_groups;
+mod rollout;
+mod roster;
 pub mod secret_bundle;
 pub mod servers;
 pub mod ssh_key;
 pub mod teardown;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -26,10 +31,13 @@ use helix_crds::PhaseName;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use kubernetes::Stage;
 pub use outcome::Outcome;
+pub use roster::{Leaving, Roster};
 
+use crate::disruption::Mark;
 use crate::names::MachineName;
-use crate::observed::{CloudFacts, NodeFacts, Observed, Server, StoreFacts};
+use crate::observed::{CloudFacts, NodeFacts, Observed, Readiness, Server, StoreFacts};
 use crate::report::Block;
 use crate::validated::ValidatedPlatform;
 
@@ -60,6 +68,8 @@ pub enum Concern {
     LoadBalancerTargets,
     /// The nodes of the workload cluster.
     Nodes,
+    /// Changes of machines that exist.
+    Rollout,
     /// The administrator's kubeconfig and talosconfig.
     ClientConfigs,
     /// A phase that is not built yet.
@@ -70,7 +80,7 @@ pub enum Concern {
 
 impl Concern {
     /// Every concern of a living platform, in the order of phases.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::SecretBundle,
         Self::Network,
         Self::Firewall,
@@ -83,6 +93,7 @@ impl Concern {
         Self::Etcd,
         Self::LoadBalancerTargets,
         Self::Nodes,
+        Self::Rollout,
         Self::ClientConfigs,
         Self::NotBuilt(PhaseName::SecurityWeave),
         Self::NotBuilt(PhaseName::GitOpsControlPlane),
@@ -112,6 +123,7 @@ impl Concern {
             | Self::Etcd
             | Self::LoadBalancerTargets
             | Self::Nodes
+            | Self::Rollout
             | Self::ClientConfigs => PhaseName::ImmutableSubstrate,
             Self::NotBuilt(phase) => phase,
         }
@@ -133,6 +145,7 @@ impl Concern {
             Self::Etcd => etcd::plan(context),
             Self::LoadBalancerTargets => load_balancer_targets::plan(context),
             Self::Nodes => nodes::plan(context),
+            Self::Rollout => rollout::plan(context),
             Self::ClientConfigs => client_configs::plan(context),
             Self::NotBuilt(phase) => Outcome::blocked(Block::PhaseNotImplemented(phase)),
             Self::Teardown => teardown::plan(context.observed, context.cloud, context.store, context.now),
@@ -155,6 +168,7 @@ impl fmt::Display for Concern {
             Self::Etcd => f.write_str("etcd members"),
             Self::LoadBalancerTargets => f.write_str("load balancer targets"),
             Self::Nodes => f.write_str("nodes"),
+            Self::Rollout => f.write_str("changes of machines"),
             Self::ClientConfigs => f.write_str("client configurations"),
             Self::NotBuilt(phase) => write!(f, "{phase}"),
             Self::Teardown => f.write_str("teardown"),
@@ -174,6 +188,13 @@ pub struct Context<'a> {
     pub store: &'a StoreFacts,
     /// The time.
     pub now: Timestamp,
+    /// Which Kubernetes the machines are to run now.
+    pub(crate) kubernetes: Stage,
+    /// Who stays and who leaves.
+    pub roster: Roster,
+    /// Whether pods can reach one another: some node is Ready.
+    has_pod_network: bool,
+    wanted: OnceCell<BTreeMap<MachineName, machine_configs::Wanted>>,
     servers: BTreeMap<MachineName, &'a Server>,
     nodes: BTreeMap<&'a str, &'a NodeFacts>,
 }
@@ -190,15 +211,22 @@ impl<'a> Context<'a> {
     ) -> Self {
         let servers = cloud.servers.iter().filter_map(|server| Some((MachineName::parse(&server.name).ok()?, server)));
         let nodes = observed.kubernetes.value().map(|kubernetes| kubernetes.nodes.as_slice()).unwrap_or_default();
-        Self {
+        let mut context = Self {
             platform,
             observed,
             cloud,
             store,
             now,
+            kubernetes: Stage::all(&platform.versions.kubernetes),
+            roster: Roster::default(),
+            has_pod_network: nodes.iter().any(|node| node.readiness == Readiness::Ready),
+            wanted: OnceCell::new(),
             servers: servers.collect(),
             nodes: nodes.iter().map(|node| (node.name.as_str(), node)).collect(),
-        }
+        };
+        context.kubernetes = Stage::of(&context);
+        context.roster = Roster::of(&context);
+        context
     }
 
     /// The server that is this machine, if there is one.
@@ -210,6 +238,18 @@ impl<'a> Context<'a> {
     /// The machines that have a server, by name.
     pub fn machines(&self) -> impl Iterator<Item = (&MachineName, &'a Server)> {
         self.servers.iter().map(|(machine, server)| (machine, *server))
+    }
+
+    /// That the machine is being disturbed, if it is.
+    #[must_use]
+    pub fn mark_of(&self, machine: &MachineName) -> Option<Mark> {
+        self.node_of(machine)?.mark
+    }
+
+    /// Whether the machine is to be left alone.
+    #[must_use]
+    pub fn is_held(&self, machine: &MachineName) -> bool {
+        self.observed.intents.hold.contains(machine)
     }
 
     /// The node that the machine has registered, if it has.

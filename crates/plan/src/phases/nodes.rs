@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use helix_crds::labels;
+
 use super::{Context, Outcome, etcd, machine_configs, servers};
 use crate::names::MachineName;
 use crate::observed::{Fact, NodeFacts, NodeTaint};
+use crate::owned::Owned;
 use crate::render::machine_config::split_labels;
 use crate::report::Wait;
 use crate::step::{NodePatch, Step};
@@ -24,7 +27,9 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     for pool in context.platform.pools() {
         for machine in servers::wanted_machines(context, pool) {
             match context.node_of(&machine) {
-                Some(node) if is_this_server(context, &machine, node) => steps.extend(repair(&machine, pool, node)),
+                Some(node) if is_this_server(context, &machine, node) => {
+                    steps.extend(repair(&machine, pool, node).filter(|_| !context.is_held(&machine)));
+                }
                 _ => missing.push(machine),
             }
         }
@@ -74,21 +79,36 @@ fn former(context: &Context<'_>, nodes: &[NodeFacts]) -> Vec<Step> {
         .collect()
 }
 
-/// What a kubelet may not say of itself, and what somebody took away.
+/// What a kubelet may not say of itself, what somebody took away, and what Helix has set and is not wanted any more.
 fn repair(machine: &MachineName, pool: &Pool, node: &NodeFacts) -> Option<Step> {
-    let labels: BTreeMap<String, String> = split_labels(&pool.labels)
-        .by_api
-        .into_iter()
-        .filter(|(key, value)| node.labels.get(key) != Some(value))
-        .collect();
-    let absent: Vec<&NodeTaint> = pool.taints.iter().filter(|taint| !node.taints.contains(taint)).collect();
-    if labels.is_empty() && absent.is_empty() {
+    let wanted = split_labels(&pool.labels).by_api;
+    let note = Owned {
+        labels: wanted.keys().cloned().collect(),
+        taints: pool.taints.iter().map(|taint| (taint.key.clone(), taint.effect.clone())).collect(),
+    };
+    let labels: BTreeMap<String, String> =
+        wanted.into_iter().filter(|(key, value)| node.labels.get(key) != Some(value)).collect();
+    let remove_labels: Vec<String> =
+        node.owned.labels.difference(&note.labels).filter(|key| node.labels.contains_key(*key)).cloned().collect();
+    let taints = taints(pool, node, &note);
+    let noted = node.owned == note;
+    if labels.is_empty() && remove_labels.is_empty() && taints.is_none() && noted {
         return None;
     }
-    let taints = (!absent.is_empty()).then(|| {
-        let same = |a: &NodeTaint, b: &NodeTaint| a.key == b.key && a.effect == b.effect;
-        let kept = node.taints.iter().filter(|taint| !absent.iter().any(|wanted| same(wanted, taint)));
-        kept.cloned().chain(absent.iter().map(|taint| (*taint).clone())).collect()
-    });
-    Some(Step::PatchNode { machine: machine.clone(), patch: NodePatch { labels, remove_labels: Vec::new(), taints } })
+    let annotations = match noted {
+        true => BTreeMap::new(),
+        false => BTreeMap::from([(labels::OWNED.to_owned(), (!note.is_empty()).then(|| note.to_string()))]),
+    };
+    let patch = NodePatch { labels, remove_labels, taints, annotations, unschedulable: None };
+    Some(Step::PatchNode { machine: machine.clone(), patch })
+}
+
+/// The node's taints as they should be: others' stay, ours are those of the pool; `None` where they are so already.
+fn taints(pool: &Pool, node: &NodeFacts, note: &Owned) -> Option<Vec<NodeTaint>> {
+    let others = node.taints.iter().filter(|taint| !node.owned.has(taint) && !note.has(taint));
+    let mut wanted: Vec<NodeTaint> = others.chain(&pool.taints).cloned().collect();
+    let mut found = node.taints.clone();
+    wanted.sort();
+    found.sort();
+    (wanted != found).then_some(wanted)
 }

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::approval::manual::Gate;
 use crate::observed::{Missing, Observed, Setback, SetbackKind};
 use crate::plan::Look;
 use crate::report::{Block, Evidence, State, Wait};
@@ -103,6 +104,16 @@ impl Outcome {
     #[must_use]
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done(_))
+    }
+
+    /// Withholds the steps that wait for an approval, and says so.
+    pub(crate) fn ask(&mut self, gate: &Gate) {
+        let planned = self.steps.len();
+        self.steps.retain(|step| gate.lets_pass(step));
+        if self.steps.len() < planned {
+            self.state = State::Blocked(Block::approval_needed(&gate.changes));
+            self.watch = None;
+        }
     }
 
     /// Withholds the steps, because something else comes first. What is done, blocked or unknown stays told.

@@ -7,18 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Context, Outcome, firewall, image, network, nodes, placement_groups};
+use super::{Context, Outcome, firewall, image, network, nodes, placement_groups, roster};
 use crate::endpoints::api_endpoints;
+use crate::guard::{self, Guard};
 use crate::names::MachineName;
 use crate::observed::{Server, ServerStatus, SetbackKind};
 use crate::report::{Block, State, Wait};
 use crate::step::{NewServer, Step};
 use crate::validated::{Closed, Placement, Pool, Spread};
 
-/// The machines that a pool is to have: those that exist, filled up with the lowest free slots.
+/// The machines that a pool is to have: those that stay, filled up with the lowest free slots.
 #[must_use]
 pub fn wanted_machines(context: &Context<'_>, pool: &Pool) -> Vec<MachineName> {
-    let mut machines = existing(context, pool);
+    let mut machines: Vec<MachineName> =
+        roster::staying(context).filter(|machine| machine.pool() == pool.name).cloned().collect();
     machines.extend(missing_slots(context, pool).into_iter().map(|slot| machine(context, pool, slot)));
     machines.sort_by_key(MachineName::slot);
     machines
@@ -34,10 +36,21 @@ pub(super) fn control_planes(context: &Context<'_>) -> Vec<MachineName> {
     wanted_machines(context, &context.platform.control_plane)
 }
 
-/// The slots of a pool that have no server yet and should have one.
+/// Every control plane that may hold a member of etcd: those that are to be, and those that leave.
+pub(super) fn every_control_plane(context: &Context<'_>) -> Vec<MachineName> {
+    let mut machines = control_planes(context);
+    let leaving = context.roster.leavers().map(|(machine, _)| machine);
+    machines.extend(leaving.filter(|machine| machine.is_control_plane()).cloned());
+    machines
+}
+
+/// The slots of a pool that have no server yet and should have one. A machine that leaves keeps its slot until its server
+/// is gone; one that is replaced first lets the pool be greater for a while.
 pub(super) fn missing_slots(context: &Context<'_>, pool: &Pool) -> Vec<u32> {
     let taken: BTreeSet<u32> = existing(context, pool).iter().map(MachineName::slot).collect();
-    let missing = (pool.replicas as usize).saturating_sub(taken.len());
+    let staying = roster::staying(context).filter(|machine| machine.pool() == pool.name).count();
+    let room = ((pool.replicas + roster::surge(context, pool)) as usize).saturating_sub(taken.len());
+    let missing = (pool.replicas as usize).saturating_sub(staying).min(room);
     (0..).filter(|slot| !taken.contains(slot)).take(missing).collect()
 }
 
@@ -60,7 +73,6 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         steps.extend(creations);
         states.extend(state);
     }
-    states.extend(surplus(context).map(State::Blocked));
     if let Some(position) = states.iter().position(|state| matches!(state, State::Blocked(_))) {
         return Outcome::steps(steps).with_state(states.swap_remove(position));
     }
@@ -71,7 +83,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         return Outcome::steps(Vec::new()).with_state(state);
     }
     match starting(context) {
-        Some((machines, since)) => Outcome::waiting_for_servers(Wait::Boot(machines), since),
+        Some((wait, since)) => Outcome::waiting_for_servers(wait, since),
         None => Outcome::done(format!("{} servers run", context.cloud.servers.len()), context.observed.cloud.at()),
     }
 }
@@ -89,27 +101,13 @@ fn duplicate(context: &Context<'_>) -> Option<Block> {
     Some(Block::DuplicateMachine { machine, servers })
 }
 
-fn surplus(context: &Context<'_>) -> Option<Block> {
-    let known = |server: &&Server| {
-        let machine = context.platform.identity.machine_of(&server.name);
-        machine.is_some_and(|machine| context.platform.pool(machine.pool()).is_some())
-    };
-    let too_many = |pool: &&Pool| existing(context, pool).len() > pool.replicas as usize;
-    let removed_pool = context.cloud.servers.iter().find(|server| !known(server)).map(|server| server.name.clone());
-    let shrunk = context.platform.pools().find(too_many).map(|pool| format!("pool {}", pool.name));
-    let what = removed_pool.or(shrunk)?;
-    Some(Block::NotImplemented {
-        what: format!("taking machines away ({what} has more than the specification asks for)"),
-        remedy: "Set the pool back to its former size".to_owned(),
-    })
-}
-
 /// What is not as it should be about servers that exist.
 fn repairs(context: &Context<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     let network = network::ready(context);
     let firewall = firewall::of(context);
-    for (machine, server) in context.machines().filter(|(_, server)| !server.locked) {
+    let held = |machine: &MachineName| context.observed.intents.hold.contains(machine);
+    for (machine, server) in context.machines().filter(|(machine, server)| !server.locked && !held(machine)) {
         let machine = machine.clone();
         match (firewall, network) {
             (Some(firewall), _) if !server.firewalls.contains(&firewall.id) => {
@@ -154,7 +152,7 @@ fn create_missing(context: &Context<'_>, pool: &Pool) -> (Vec<Step>, Option<Stat
 /// What has to go or to be known before the name of a machine without a server is used (again): what the former
 /// machine left in the cluster. Before the bootstrap there is no cluster.
 fn left_behind(context: &Context<'_>, machine: &MachineName) -> Option<Wait> {
-    context.store.bootstrap.as_ref()?;
+    context.store.bootstrap.as_ref().filter(|_| guard::holds(Guard::NameIsFree))?;
     if machine.is_control_plane() && context.observed.etcd.value().is_none() {
         return Some(Wait::EtcdLeader);
     }
@@ -223,8 +221,8 @@ fn create(context: &Context<'_>, pool: &Pool, machine: MachineName, placement: &
     }))
 }
 
-/// Machines whose server or Talos is not up yet, and since when the oldest of them has been awaited.
-fn starting(context: &Context<'_>) -> Option<(Vec<MachineName>, Timestamp)> {
+/// What servers are waited for, those that come up before those that go, and since when the oldest has been awaited.
+fn starting(context: &Context<'_>) -> Option<(Wait, Timestamp)> {
     let servers: Vec<(&MachineName, &Server)> = context
         .machines()
         .filter(|(_, server)| {
@@ -232,6 +230,12 @@ fn starting(context: &Context<'_>) -> Option<(Vec<MachineName>, Timestamp)> {
         })
         .collect();
     let since = servers.iter().filter_map(|(_, server)| server.created).min().unwrap_or(context.now);
-    let machines: Vec<MachineName> = servers.into_iter().map(|(machine, _)| machine.clone()).collect();
-    (!machines.is_empty()).then_some((machines, since))
+    let (leaving, coming): (Vec<_>, Vec<_>) =
+        servers.into_iter().partition(|(_, server)| server.status == ServerStatus::Deleting);
+    let coming: Vec<MachineName> = coming.into_iter().map(|(machine, _)| machine.clone()).collect();
+    let wait = match leaving.first() {
+        Some((machine, _)) if coming.is_empty() => Wait::Leaving((*machine).clone()),
+        _ => Wait::Boot(coming),
+    };
+    (wait != Wait::Boot(Vec::new())).then_some((wait, since))
 }

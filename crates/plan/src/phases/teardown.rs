@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::Outcome;
+use crate::guard::{self, Guard};
 use crate::observed::{CloudFacts, Observed, ServerStatus, StoreFacts};
 use crate::report::{Block, Wait};
 use crate::step::{ResourceKind, Step};
@@ -16,7 +17,7 @@ struct Left {
 }
 
 pub(crate) fn plan(observed: &Observed, cloud: &CloudFacts, store: &StoreFacts, now: Timestamp) -> Outcome {
-    if !cloud.is_unused() {
+    if !cloud.is_unused() && guard::holds(Guard::SecretsLast) {
         return delete(true, cloud, now);
     }
     // No server is left that the secrets could be needed for. They go while something is there still: that secrets are

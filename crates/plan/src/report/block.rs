@@ -3,9 +3,13 @@
 use std::fmt;
 
 use helix_crds::PhaseName;
+use jiff::Timestamp;
 
+use super::wait::some;
+use crate::approval::Destruction;
 use crate::catalogue::Architecture;
 use crate::names::MachineName;
+use crate::versions::UpgradeRefusal;
 
 /// Something that goes on only when somebody acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +108,31 @@ pub enum Block {
         /// Their ids.
         servers: Vec<u64>,
     },
+    /// There is no way from what runs to what is wanted.
+    UpgradeRefused(UpgradeRefusal),
+    /// Destructive work waits for an approval.
+    ApprovalNeeded {
+        /// The digest that approves it.
+        digest: String,
+        /// What would be done to what.
+        items: Vec<String>,
+    },
+    /// More machines of a pool are lost than remediation may replace.
+    TooManyLost {
+        /// The pool.
+        pool: String,
+        /// How many are lost.
+        lost: u32,
+        /// How many may be.
+        most: u32,
+    },
+    /// A machine that was disturbed does not come back: nothing further is disturbed.
+    RolloutHalted {
+        /// The machine.
+        machine: MachineName,
+        /// Since when it has been disturbed.
+        since: Timestamp,
+    },
     /// The platform was built, but the project holds nothing of it.
     WrongProject {
         /// The platform's name.
@@ -119,6 +148,13 @@ pub enum Block {
 }
 
 impl Block {
+    /// That this work waits for its approval.
+    #[must_use]
+    pub fn approval_needed(work: &Destruction) -> Self {
+        let items = work.items().map(|item| format!("{} ({})", item.object, item.disruption)).collect();
+        Self::ApprovalNeeded { digest: work.digest(), items }
+    }
+
     /// A stable word for conditions and metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -137,6 +173,10 @@ impl Block {
             Self::NotPermitted { .. } => "NotPermitted",
             Self::LostConfiguration { .. } => "LostConfiguration",
             Self::DuplicateMachine { .. } => "DuplicateMachine",
+            Self::UpgradeRefused(refusal) => refusal.reason(),
+            Self::ApprovalNeeded { .. } => "ApprovalNeeded",
+            Self::TooManyLost { .. } => "TooManyUnhealthy",
+            Self::RolloutHalted { .. } => "RolloutHalted",
             Self::WrongProject { .. } => "WrongProject",
             Self::PlanRejected { .. } => "PlanRejected",
         }
@@ -200,6 +240,10 @@ impl fmt::Display for Block {
                 "the plan was not carried out, for its checks found: {}. This is a fault in Helix; please report it",
                 violations.join("; ")
             ),
+            Self::UpgradeRefused(_)
+            | Self::ApprovalNeeded { .. }
+            | Self::TooManyLost { .. }
+            | Self::RolloutHalted { .. } => self.fmt_change(f),
             Self::BundleLost { .. }
             | Self::BootstrapRecordLost { .. }
             | Self::EtcdLost { .. }
@@ -211,6 +255,30 @@ impl fmt::Display for Block {
 }
 
 impl Block {
+    /// What a change of machines waits for, and who can let it go on.
+    fn fmt_change(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UpgradeRefused(refusal) => write!(f, "{refusal}"),
+            Self::ApprovalNeeded { digest, items } => write!(
+                f,
+                "work waits for an approval: {}. Approve it by the annotation helix.dev/approve: \"{digest}\" on the \
+                 platform, or take the change of the specification back",
+                some(items)
+            ),
+            Self::TooManyLost { pool, lost, most } => write!(
+                f,
+                "{lost} machines of pool `{pool}` are lost at once, and spec.remediation.maxUnhealthy lets at most {most} be \
+                 replaced: the cause is likely elsewhere. Look for it, or raise the bound"
+            ),
+            Self::RolloutHalted { machine, since } => write!(
+                f,
+                "{machine} has been away since {since} and does not serve yet: no further machine is disturbed. Look at it \
+                 with talosctl, or have it replaced by the annotation helix.dev/replace on its HelixMachine"
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// What a platform has lost, and the way back.
     fn fmt_loss(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::names::MachineName;
 use crate::phases::Concern;
+use crate::quorum::Refusal;
 
 /// Something under way that ends without anybody's help.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,45 @@ pub enum Wait {
     Nodes(Vec<MachineName>),
     /// Nodes have registered, but do not tell yet which configuration they run.
     NodeConfigs(Vec<MachineName>),
+    /// Pods have still to leave a node.
+    Drain {
+        /// The node.
+        machine: MachineName,
+        /// The pods, as `namespace/name`.
+        pods: Vec<String>,
+        /// When they are waited for no longer.
+        until: Timestamp,
+    },
+    /// Others are being disturbed, and only so many may be at once.
+    Turn {
+        /// Who waits.
+        machine: MachineName,
+        /// For whom.
+        others: Vec<MachineName>,
+    },
+    /// Etcd would lose its quorum.
+    Quorum {
+        /// Who waits.
+        machine: MachineName,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The maintenance window is closed.
+    Window,
+    /// A control plane gets its new Talos first.
+    Upgrade {
+        /// Which.
+        machine: MachineName,
+    },
+    /// A machine that was disturbed has to serve again.
+    ComesBack(MachineName),
+    /// The machines that stay have all to serve before one leaves.
+    Successor {
+        /// Who leaves.
+        machine: MachineName,
+    },
+    /// A server is on its way out.
+    Leaving(MachineName),
     /// Machines say of themselves that they are not healthy, and why.
     MachineHealth(Vec<(MachineName, String)>),
     /// A name is still in use by what the former machine left in the cluster.
@@ -67,10 +107,15 @@ pub enum Wait {
 }
 
 fn list(machines: &[impl fmt::Display]) -> String {
+    some(&machines.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
+/// The first few of many.
+pub(super) fn some(names: &[String]) -> String {
     const SHOWN: usize = 5;
-    let mut text = machines.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if machines.len() > SHOWN {
-        text.push_str(&format!(" and {} more", machines.len() - SHOWN));
+    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }
     text
 }
@@ -98,6 +143,19 @@ impl fmt::Display for Wait {
             Self::FormerMachine(machine) => {
                 write!(f, "what the former machine {machine} left in the cluster has to go first")
             }
+            Self::Drain { machine, pods, until } if pods.is_empty() => {
+                write!(f, "{machine} is being drained, until {until:.0} at the latest")
+            }
+            Self::Drain { machine, pods, until } => {
+                write!(f, "{machine} is being drained: {} (until {until:.0} at the latest)", some(pods))
+            }
+            Self::Turn { machine, others } => write!(f, "{machine} waits for {} to serve again", list(others)),
+            Self::Quorum { machine, refusal } => write!(f, "{machine} cannot be spared: of etcd's members {refusal}"),
+            Self::Window => f.write_str("the maintenance window (spec.upgrade.window) is closed"),
+            Self::Upgrade { machine } => write!(f, "{machine} gets its new Talos first"),
+            Self::ComesBack(machine) => write!(f, "{machine} is coming back"),
+            Self::Successor { machine } => write!(f, "{machine} leaves once all others of its pool serve"),
+            Self::Leaving(machine) => write!(f, "{machine} is leaving"),
             Self::Effect { target } => write!(f, "{target} is coming up"),
             Self::Retry { target, message, at } => write!(f, "{target}: {message} (next try at {at:.0})"),
             Self::Deletion { left, example } => write!(f, "{left} resources are still being deleted, as {example}"),

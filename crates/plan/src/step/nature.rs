@@ -6,6 +6,7 @@ use helix_crds::Disruption;
 use serde::Serialize;
 
 use super::{Lane, Step};
+use crate::disruption::{Cause, Mark};
 
 /// What a step is about: its kind and the object's name. Two steps with one target never run at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -57,7 +58,13 @@ impl Step {
             Self::RemoveEtcdMember { hostname, .. } => target("etcd member", hostname),
             Self::StoreKubeconfig { .. } => target("secrets", "kubeconfig"),
             Self::StoreTalosconfig { .. } => target("secrets", "talosconfig"),
-            Self::PatchNode { machine, .. } | Self::DeleteNode { machine } => target("node", machine.to_string()),
+            Self::PatchNode { machine, .. }
+            | Self::MarkNode { machine, .. }
+            | Self::UnmarkNode { machine, .. }
+            | Self::DeleteNode { machine } => target("node", machine.to_string()),
+            Self::EvictPods { machine, .. } => target("pods on", machine.to_string()),
+            Self::UpgradeTalos { machine, .. } => target("Talos on", machine.to_string()),
+            Self::ReconfigureMachine { inputs, .. } => target("configuration of", inputs.machine.to_string()),
             Self::DeleteResource { kind, name, .. } => target(kind.words(), name),
         }
     }
@@ -79,7 +86,13 @@ impl Step {
             Self::SetFirewallRules { .. }
             | Self::SetLoadBalancerService { .. }
             | Self::SetLoadBalancerPublic { .. }
+            | Self::ReconfigureMachine { .. }
             | Self::PatchNode { .. } => "change",
+            Self::MarkNode { mark: Mark { cause: Cause::Ailing, .. }, .. } => "watch",
+            Self::MarkNode { .. } => "cordon",
+            Self::UnmarkNode { .. } => "uncordon",
+            Self::EvictPods { .. } => "evict",
+            Self::UpgradeTalos { .. } => "upgrade",
             Self::AttachLoadBalancer { .. } | Self::AttachServer { .. } => "attach",
             Self::ApplyFirewall { .. } => "guard",
             Self::PowerOnServer { .. } => "power on",
@@ -103,6 +116,11 @@ impl Step {
             | Self::StoreKubeconfig { .. }
             | Self::StoreTalosconfig { .. }
             | Self::PatchNode { .. }
+            | Self::MarkNode { .. }
+            | Self::UnmarkNode { .. }
+            | Self::EvictPods { .. }
+            | Self::UpgradeTalos { .. }
+            | Self::ReconfigureMachine { .. }
             | Self::DeleteNode { .. }
             | Self::ForgetSecrets => 0,
             Self::CreateNetwork(_)
@@ -130,6 +148,8 @@ impl Step {
     pub fn disruption(&self) -> Disruption {
         match self {
             Self::DeleteResource { .. } | Self::ForgetSecrets => Disruption::Destroy,
+            Self::MarkNode { mark: Mark { cause: Cause::Leave, .. }, .. } | Self::EvictPods { .. } => Disruption::Drain,
+            Self::UpgradeTalos { .. } | Self::ReconfigureMachine { reboot: true, .. } => Disruption::Reboot,
             _ => Disruption::None,
         }
     }

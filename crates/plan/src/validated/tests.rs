@@ -128,8 +128,8 @@ fn what_is_not_built_says_so() {
 
 #[test]
 fn what_would_be_passed_over_in_silence_is_refused() {
-    let (field, _) = refused(|spec| spec.approval = helix_crds::ApprovalMode::Manual);
-    assert_eq!(field, "spec.approval");
+    let (field, _) = refused(|spec| spec.management = Management::SelfManaged);
+    assert_eq!(field, "spec.management");
 }
 
 #[test]

@@ -5,13 +5,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use helix_crds::{HelixPlatform, PhaseName};
+use helix_crds::{HelixPlatform, PhaseName, labels};
 use helix_plan::catalogue::dated_table;
 use helix_plan::forecast::{assumed, forecast, forecast_teardown};
-use helix_plan::observed::{CloudFacts, Observed, Setback, SetbackKind};
+use helix_plan::names::MachineName;
+use helix_plan::observed::{CloudFacts, Observed, Readiness, Setback, SetbackKind};
 use helix_plan::validated::ValidatedPlatform;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::listing::listing;
 use crate::loss::{Loss, befall};
@@ -32,6 +34,22 @@ struct Scenario {
     refused: Vec<Refused>,
     #[serde(default)]
     deleting: bool,
+    /// What the platform asked for before, as a merge patch; by that it came up.
+    before: Option<Value>,
+    /// What it asks for now, as a merge patch.
+    change: Option<Value>,
+    /// Whether pods reach one another: nodes are Ready.
+    #[serde(default)]
+    pod_network: bool,
+    /// Whether what waits for an approval gets it, and the way goes on.
+    #[serde(default)]
+    approved: bool,
+    /// Machines that nobody may touch.
+    #[serde(default)]
+    held: Vec<String>,
+    /// Machines whose replacement is asked for.
+    #[serde(default)]
+    replaced: Vec<String>,
 }
 
 /// An attempt that was refused, by its target.
@@ -85,23 +103,74 @@ fn play(scenario: Scenario) -> String {
         _ => panic!("a scenario has either `example` or `platform`"),
     };
     platform.metadata.uid = Some("9b1e22c4-0000-4000-8000-000000000000".to_owned());
+    platform.metadata.generation = Some(1);
     platform.spec.until_phase = scenario.until_phase.unwrap_or(platform.spec.until_phase);
-    let validated = match ValidatedPlatform::new(&platform, &dated_table(), now()) {
-        Ok(validated) => validated,
-        Err(rejections) => return format!("refused ({})\n{rejections}\n", rejections.reason()),
+    patch(&mut platform, scenario.before.as_ref());
+    let was = match validated(&platform) {
+        Ok(was) => was,
+        Err(told) => return told,
     };
-    let cloud = CloudFacts { images: assumed::images(&validated), ..CloudFacts::default() };
+    patch(&mut platform, scenario.change.as_ref());
+    let wanted = match validated(&platform) {
+        Ok(wanted) => wanted,
+        Err(told) => return told,
+    };
+    let cloud = CloudFacts { images: assumed::images(&was), ..CloudFacts::default() };
     let nothing = Observed::nothing(cloud, now());
     let mut world = match scenario.up {
-        true => forecast(&validated, nothing, now()).world,
+        true => forecast(&was, nothing, now()).world,
         false => nothing,
     };
+    if scenario.change.is_some() {
+        world.cloud.value_mut().expect("Hetzner is known").images.extend(assumed::images(&wanted));
+    }
+    if scenario.pod_network {
+        let nodes = &mut world.kubernetes.value_mut().expect("it is up").nodes;
+        nodes.iter_mut().for_each(|node| node.readiness = Readiness::Ready);
+    }
     befall(&scenario.lost, &mut world);
     world.setbacks = scenario.refused.iter().map(Refused::setback).collect();
+    let machine = |name: &String| MachineName::parse(name).expect("a machine's name");
+    world.intents.hold = scenario.held.iter().map(machine).collect();
+    let servers = world.cloud.value().expect("Hetzner is known").servers.iter();
+    world.intents.replace = servers.filter(|it| scenario.replaced.contains(&it.name)).map(|it| it.id).collect();
     if scenario.deleting {
-        return listing(&forecast_teardown(&validated.identity, world, now()), None);
+        return listing(&forecast_teardown(&was.identity, world, now()), None);
     }
-    listing(&forecast(&validated, world, now()), Some(validated.until))
+    let told = forecast(&wanted, world.clone(), now());
+    let text = listing(&told, Some(wanted.until));
+    if !scenario.approved {
+        return text;
+    }
+    let annotations = platform.metadata.annotations.get_or_insert_default();
+    annotations.insert(labels::APPROVE.to_owned(), told.waits_for_approval.digest());
+    let allowed = validated(&platform).expect("an annotation makes nothing wrong");
+    let text_after = listing(&forecast(&allowed, told.world, now()), Some(wanted.until));
+    format!("{text}\napproved\n\n{text_after}")
+}
+
+fn validated(platform: &HelixPlatform) -> Result<ValidatedPlatform, String> {
+    let validated = ValidatedPlatform::new(platform, &dated_table(), now());
+    validated.map_err(|rejections| format!("refused ({})\n{rejections}\n", rejections.reason()))
+}
+
+/// Changes a specification as `kubectl patch --type merge` does.
+fn patch(platform: &mut HelixPlatform, patch: Option<&Value>) {
+    let Some(patch) = patch else { return };
+    let mut spec = serde_json::to_value(&platform.spec).expect("a specification is JSON");
+    merge(&mut spec, patch);
+    platform.spec = serde_json::from_value(spec).expect("still a specification");
+}
+
+fn merge(target: &mut Value, patch: &Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(target.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (target, patch) => target.clone_from(patch),
+    }
 }
 
 fn scenarios() -> Vec<PathBuf> {

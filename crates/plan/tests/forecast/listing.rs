@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use helix_crds::PhaseName;
 use helix_plan::forecast::{Ending, Forecast};
 use helix_plan::observed::Observed;
+use helix_plan::render::machine_config::MachineRole;
 use helix_plan::report::PhaseReport;
 use helix_plan::step::Step;
 
@@ -18,6 +19,9 @@ pub(crate) fn listing(forecast: &Forecast, until: Option<PhaseName>) -> String {
         }
     }
     waits(&mut text, &forecast.awaits);
+    for item in forecast.waits_for_approval.items() {
+        let _ = writeln!(text, "  ? {} ({})", item.object, item.disruption);
+    }
     let ending = match &forecast.ending {
         Ending::Settled => "at rest".to_owned(),
         Ending::Rejected(violations) => format!("rejected: {violations:?}"),
@@ -47,6 +51,17 @@ fn detail(step: &Step) -> String {
         }
         Step::StoreKubeconfig { endpoints } | Step::StoreTalosconfig { endpoints } => {
             format!(" ({})", endpoints.join(", "))
+        }
+        Step::UpgradeTalos { version, .. } => format!(" ({version})"),
+        Step::ReconfigureMachine { inputs, reboot, .. } => {
+            let versions = &inputs.kubernetes;
+            let parts = match inputs.role {
+                MachineRole::ControlPlane => {
+                    format!("{}, {}, {}", versions.api_server, versions.controllers, versions.kubelet)
+                }
+                MachineRole::Worker => versions.kubelet.to_string(),
+            };
+            format!(" (Kubernetes {parts}{})", if *reboot { ", by a reboot" } else { "" })
         }
         _ => String::new(),
     }

@@ -1,8 +1,9 @@
 //! Taking things away from a world the way they get lost outside: what refers to them follows.
 
 use helix_plan::names::MachineName;
-use helix_plan::observed::{Fact, Missing, Observed, ServerStatus, TalosFacts};
+use helix_plan::observed::{Fact, Missing, Observed, Readiness, ServerStatus, TalosFacts};
 use helix_plan::quorum::Quorum;
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 /// Something that can get lost.
@@ -26,6 +27,8 @@ pub(crate) enum Loss {
     Node(String),
     /// Powered off, not lost for good.
     Power(String),
+    /// It answers nobody any more, and its node has said nothing for ten minutes.
+    Silence(String),
     /// Its etcd has only begun to join: a learner that has not told its name.
     Vote(String),
 }
@@ -90,6 +93,12 @@ impl Loss {
             Self::Power(name) => {
                 cloud.servers.iter_mut().filter(|it| it.name == *name).for_each(|it| it.status = ServerStatus::Off);
                 fall_silent(world, name);
+            }
+            Self::Silence(name) => {
+                fall_silent(world, name);
+                let since = world.kubernetes.at().map(|at| at - SignedDuration::from_mins(10));
+                let nodes = world.kubernetes.value_mut().into_iter().flat_map(|kubernetes| &mut kubernetes.nodes);
+                nodes.filter(|node| node.name == *name).for_each(|node| node.readiness = Readiness::Silent { since });
             }
             Self::Vote(name) => lose_vote(world, name),
             Self::Node(name) => {

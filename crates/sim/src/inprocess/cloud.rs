@@ -37,9 +37,9 @@ impl Cloud for Universe {
             ("/load_balancers", 0),
             ("/images", 0),
         ] {
-            self.call(|inner| inner.pages(path, number, |_| ())).await?;
+            self.ask("project", |inner| inner.pages(path, number, |_| ())).await?;
         }
-        self.call(|inner| {
+        self.ask("project", |inner| {
             let number = inner.world.project(inner.project).servers.len();
             inner.pages("/servers", number, |inner| facts::project(inner.world.project(inner.project)))
         })
@@ -47,7 +47,7 @@ impl Cloud for Universe {
     }
 
     async fn servers(&self, _: Lane) -> Result<Vec<plan::Server>, CloudError> {
-        self.call(|inner| {
+        self.ask("servers", |inner| {
             let number = inner.world.project(inner.project).servers.len();
             inner.pages("/servers", number, |inner| facts::servers(inner.world.project(inner.project)))
         })
@@ -56,9 +56,9 @@ impl Cloud for Universe {
 
     async fn catalogue(&self, _: Lane) -> Result<Catalogue, CloudError> {
         for path in ["/locations", "/pricing"] {
-            self.call(|inner| inner.request("GET", path, |_| Ok(()))).await?;
+            self.ask("catalogue", |inner| inner.request("GET", path, |_| Ok(()))).await?;
         }
-        self.call(|inner| {
+        self.ask("catalogue", |inner| {
             inner.request("GET", "/server_types", |inner| {
                 let now = inner.now;
                 let world = &mut inner.world;
@@ -75,7 +75,7 @@ impl Cloud for Universe {
     async fn actions(&self, _: Lane, ids: &[u64]) -> Result<Vec<ActionFacts>, CloudError> {
         let mut found = Vec::new();
         for batch in ids.chunks(ACTIONS_AT_ONCE) {
-            let answers = self.call(|inner| {
+            let answers = self.ask("actions", |inner| {
                 inner.request("GET", "/actions", |inner| {
                     batch.iter().map(|id| inner.world.action(inner.project, ActionId(*id)).map(action)).collect()
                 })
@@ -87,12 +87,12 @@ impl Cloud for Universe {
     }
 
     async fn owner_of(&self, _: Lane, kind: ResourceKind, name: &str) -> Result<Option<Owner>, CloudError> {
-        self.call(|inner| inner.request("GET", "/owner", |inner| Ok(owner(inner, kind, name)))).await
+        self.ask("owner of", |inner| inner.request("GET", "/owner", |inner| Ok(owner(inner, kind, name)))).await
     }
 
     async fn create_network(&self, _: Lane, new: &NewNetwork) -> Result<Accepted<plan::Network>, CloudError> {
         let subnet = NewSubnet { kind: SubnetKind::Cloud, range: Some(new.subnet), network_zone: new.zone.clone() };
-        self.call(|inner| {
+        self.tell("create network", |inner| {
             inner.request("POST", "/networks", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let order = CreateNetwork {
@@ -113,7 +113,7 @@ impl Cloud for Universe {
     async fn add_subnet(&self, _: Lane, network: u64, subnet: Ipv4Net, zone: &str) -> Result<Accepted<()>, CloudError> {
         let new = NewSubnet { kind: SubnetKind::Cloud, range: Some(subnet), network_zone: zone.to_owned() };
         let change = NetworkChange::AddSubnet(new);
-        let result = self.call(|inner| {
+        let result = self.tell("add subnet", |inner| {
             inner.request("POST", "/networks/*/actions/add_subnet", |inner| {
                 inner.world.change_network(inner.project, NetworkId(network), change.clone(), inner.now)
             })
@@ -122,7 +122,7 @@ impl Cloud for Universe {
     }
 
     async fn create_firewall(&self, _: Lane, new: &NewFirewall) -> Result<Accepted<plan::Firewall>, CloudError> {
-        self.call(|inner| {
+        self.tell("create firewall", |inner| {
             inner.request("POST", "/firewalls", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let order = CreateFirewall {
@@ -146,7 +146,7 @@ impl Cloud for Universe {
         firewall: u64,
         wanted: &[FirewallRule],
     ) -> Result<Accepted<()>, CloudError> {
-        self.call(|inner| {
+        self.tell("set firewall rules", |inner| {
             inner.request("POST", "/firewalls/*/actions/set_rules", |inner| {
                 let actions = inner.world.set_rules(inner.project, FirewallId(firewall), rules(wanted)?, inner.now)?;
                 Ok(Accepted { value: (), actions: actions.iter().map(|action| action.0).collect() })
@@ -156,7 +156,7 @@ impl Cloud for Universe {
     }
 
     async fn apply_firewall(&self, _: Lane, firewall: u64, server: u64) -> Result<Accepted<()>, CloudError> {
-        let result = self.call(|inner| {
+        let result = self.tell("apply firewall", |inner| {
             inner.request("POST", "/firewalls/*/actions/apply_to_resources", |inner| {
                 let to = [FirewallTarget::Server(ServerId(server))];
                 let actions = inner.world.apply_firewall(inner.project, FirewallId(firewall), &to, inner.now)?;
@@ -173,7 +173,7 @@ impl Cloud for Universe {
         labels: &Tags,
         public_key: &str,
     ) -> Result<Accepted<plan::SshKey>, CloudError> {
-        self.call(|inner| {
+        self.tell("create ssh key", |inner| {
             inner.request("POST", "/ssh_keys", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let id = inner.world.create_ssh_key(project, name, public_key, labels.clone(), now)?;
@@ -190,7 +190,7 @@ impl Cloud for Universe {
         name: &str,
         labels: &Tags,
     ) -> Result<Accepted<plan::PlacementGroup>, CloudError> {
-        self.call(|inner| {
+        self.tell("create placement group", |inner| {
             inner.request("POST", "/placement_groups", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let id = inner.world.create_placement_group(project, name, labels.clone(), now)?;
@@ -216,7 +216,7 @@ impl Cloud for Universe {
             labels: new.labels.clone(),
             ..CreateLoadBalancer::default()
         };
-        self.call(|inner| {
+        self.tell("create load balancer", |inner| {
             inner.request("POST", "/load_balancers", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let (id, action) = inner.world.create_load_balancer(project, order.clone(), now)?;
@@ -275,7 +275,7 @@ impl Cloud for Universe {
 
     async fn create_server(&self, _: Lane, new: &NewServer) -> Result<Accepted<plan::Server>, CloudError> {
         let order = order(new);
-        self.call(|inner| {
+        self.tell("create server", |inner| {
             inner.request("POST", "/servers", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let made = inner.world.create_server(project, order.clone(), now)?;
@@ -292,7 +292,7 @@ impl Cloud for Universe {
     }
 
     async fn attach_server(&self, _: Lane, server: u64, network: u64) -> Result<Accepted<()>, CloudError> {
-        let result = self.call(|inner| {
+        let result = self.tell("attach server", |inner| {
             inner.request("POST", "/servers/*/actions/attach_to_network", |inner| {
                 let (server, network) = (ServerId(server), NetworkId(network));
                 inner.world.attach_to_network(inner.project, server, network, None, inner.now)
@@ -302,7 +302,7 @@ impl Cloud for Universe {
     }
 
     async fn power_on(&self, _: Lane, server: u64) -> Result<Accepted<()>, CloudError> {
-        let result = self.call(|inner| {
+        let result = self.tell("power on", |inner| {
             inner.request("POST", "/servers/*/actions/poweron", |inner| {
                 inner.world.power(inner.project, ServerId(server), PowerAction::PowerOn, inner.now)
             })
@@ -311,7 +311,8 @@ impl Cloud for Universe {
     }
 
     async fn delete(&self, _: Lane, kind: ResourceKind, id: u64) -> Result<Accepted<()>, CloudError> {
-        let done = self.call(|inner| inner.request("DELETE", path_of(kind), |inner| delete(inner, kind, id))).await;
+        let done =
+            self.tell("delete", |inner| inner.request("DELETE", path_of(kind), |inner| delete(inner, kind, id))).await;
         match done {
             Ok(actions) => Ok(Accepted { value: (), actions }),
             Err(CloudError::NotFound { .. }) => Ok(Accepted { value: (), actions: Vec::new() }),
@@ -335,7 +336,7 @@ impl Universe {
         change: LoadBalancerChange,
         already_so: &[ErrorCode],
     ) -> Result<Accepted<()>, CloudError> {
-        let result = self.call(|inner| {
+        let result = self.tell("change balancer", |inner| {
             inner.request("POST", "/load_balancers/*/actions/*", |inner| {
                 inner.world.change_load_balancer(inner.project, LoadBalancerId(balancer), change.clone(), inner.now)
             })

@@ -2,7 +2,6 @@
 //!
 //! After every turn the invariants that can be seen on the world are asserted; a breach ends the life with the reason.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -11,10 +10,12 @@ use helix_crds::{HelixPlatform, PhaseState};
 use helix_engine::Memory;
 use helix_engine::seams::Seams;
 use helix_engine::turn::{Event, Turn, turn};
+use helix_plan::observed::Intents;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::Universe;
+use crate::lives::watch::Watch;
 
 /// Why a life ended before it came to what was waited for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +48,8 @@ pub struct Life {
     platform: HelixPlatform,
     began: Timestamp,
     turns: u64,
+    /// What users ask of single machines.
+    pub intents: Intents,
     /// Every event, in order.
     pub events: Vec<Event>,
     /// How often the engine was killed.
@@ -65,7 +68,8 @@ impl Life {
     pub fn new(universe: Universe, platform: HelixPlatform) -> Self {
         let seams = universe.seams();
         let began = seams.clock.now();
-        Self { universe, seams, memory: Memory::default(), platform, began, turns: 0, events: Vec::new(), kills: 0 }
+        let (intents, memory) = (Intents::default(), Memory::default());
+        Self { universe, seams, memory, platform, began, turns: 0, intents, events: Vec::new(), kills: 0 }
     }
 
     /// The platform with its last status.
@@ -80,6 +84,12 @@ impl Life {
         &self.universe
     }
 
+    /// Turns so far.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.turns
+    }
+
     /// Simulated time since the beginning.
     #[must_use]
     pub fn passed(&self) -> SignedDuration {
@@ -90,6 +100,17 @@ impl Life {
     pub fn edit(&mut self, change: impl FnOnce(&mut HelixPlatform)) {
         change(&mut self.platform);
         self.platform.metadata.generation = self.platform.metadata.generation.map(|generation| generation + 1);
+        self.memory.look_now();
+    }
+
+    /// Annotates the resource, which is no new generation of it.
+    pub fn annotate(&mut self, key: &str, value: &str) {
+        let annotations = self.platform.metadata.annotations.get_or_insert_default();
+        annotations.insert(key.to_owned(), value.to_owned());
+        let asked = self.platform.status.as_ref().and_then(|status| status.waiting_for.as_deref());
+        if key == helix_crds::labels::APPROVE && asked.is_some_and(|asked| asked.contains(value)) {
+            self.universe.with_watch(Watch::approve);
+        }
         self.memory.look_now();
     }
 
@@ -152,12 +173,23 @@ impl Life {
     /// One turn; `None` if the engine was killed in it, and has been started again.
     fn turn_once(&mut self) -> Result<Option<Turn>, Ended> {
         self.turns += 1;
+        self.universe.with_watch(|watch| watch.tell(&self.platform));
         let made = {
-            let mut future = pin!(turn(&self.seams, &self.platform, &mut self.memory));
+            let mut future = pin!(turn(&self.seams, &self.platform, &self.intents, &mut self.memory));
             // Calls answer at once, or, when the engine is killed, never: one poll decides.
             future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };
-        self.assert_invariants()?;
+        let turn = match &made {
+            Poll::Ready(turn) => Some(turn),
+            Poll::Pending => None,
+        };
+        self.universe.after_turn(turn, &self.platform);
+        if let Some(breach) = self.universe.breach() {
+            return Err(Ended::Broken {
+                invariant: breach.invariant,
+                found: format!("{}: {}", breach.name, breach.found),
+            });
+        }
         match made {
             Poll::Ready(turn) => {
                 self.platform.status = Some(turn.status.clone());
@@ -169,31 +201,6 @@ impl Life {
                 self.restart();
                 Ok(None)
             }
-        }
-    }
-
-    /// What must hold of the world after every turn.
-    fn assert_invariants(&self) -> Result<(), Ended> {
-        let broken = |invariant: u8, found: String| Err(Ended::Broken { invariant, found });
-        let counts = self.universe.counts();
-        if counts.bootstraps > 1 {
-            return broken(4, format!("etcd was bootstrapped {} times", counts.bootstraps));
-        }
-        if counts.bundles > 1 {
-            return broken(5, format!("{} secret bundles were made", counts.bundles));
-        }
-        let doubles = self.universe.with_world(|world, project, _| {
-            let mut machines: BTreeMap<String, usize> = BTreeMap::new();
-            for server in world.project(project).servers.values() {
-                if let Some(machine) = server.meta.labels.get(helix_crds::labels::MACHINE) {
-                    *machines.entry(machine.clone()).or_default() += 1;
-                }
-            }
-            machines.into_iter().find(|(_, number)| *number > 1)
-        });
-        match doubles {
-            Some((machine, number)) => broken(1, format!("{number} servers are {machine}")),
-            None => Ok(()),
         }
     }
 }

@@ -10,9 +10,9 @@ use super::Universe;
 
 /// What one platform has stored.
 #[derive(Debug, Default)]
-pub(super) struct Stored {
-    bundle: Option<SecretBundle>,
-    bootstrap: Option<BootstrapRecord>,
+pub(crate) struct Stored {
+    pub(crate) bundle: Option<SecretBundle>,
+    pub(crate) bootstrap: Option<BootstrapRecord>,
     kubeconfig: Option<CredentialFacts>,
     talosconfig: Option<CredentialFacts>,
 }
@@ -20,7 +20,7 @@ pub(super) struct Stored {
 #[async_trait]
 impl Store for Universe {
     async fn read(&self, _: &PlatformIdentity) -> Result<(StoreFacts, Option<SecretBundle>), StoreError> {
-        self.call(|inner| {
+        self.ask("read", |inner| {
             let stored = &inner.stored;
             let facts = StoreFacts {
                 bundle: stored.bundle.as_ref().map(|bundle| BundleFacts { digest: bundle.digest() }),
@@ -34,7 +34,7 @@ impl Store for Universe {
     }
 
     async fn create_bundle(&self, _: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError> {
-        self.call(|inner| {
+        self.tell("create bundle", |inner| {
             if inner.stored.bundle.is_some() {
                 return Err(StoreError::Exists { what: "the bundle".to_owned() });
             }
@@ -46,7 +46,7 @@ impl Store for Universe {
     }
 
     async fn record_bootstrap(&self, _: &PlatformIdentity, record: &BootstrapRecord) -> Result<(), StoreError> {
-        self.call(|inner| {
+        self.tell("record bootstrap", |inner| {
             if inner.stored.bootstrap.is_some() {
                 return Err(StoreError::Exists { what: "the bootstrap record".to_owned() });
             }
@@ -57,7 +57,7 @@ impl Store for Universe {
     }
 
     async fn put_client_config(&self, _: &PlatformIdentity, config: &StoredClientConfig) -> Result<(), StoreError> {
-        self.call(|inner| {
+        self.tell("put client config", |inner| {
             let facts = Some(config.facts.clone());
             match config.kind {
                 ClientConfigKind::Kubeconfig => inner.stored.kubeconfig = facts,
@@ -69,7 +69,7 @@ impl Store for Universe {
     }
 
     async fn forget(&self, _: &PlatformIdentity) -> Result<(), StoreError> {
-        self.call(|inner| {
+        self.tell("forget", |inner| {
             inner.stored = Stored::default();
             Ok(())
         })
@@ -77,7 +77,7 @@ impl Store for Universe {
     }
 
     async fn put_receipt(&self, _: &PlatformIdentity, receipt: &Receipt) -> Result<(), StoreError> {
-        self.call(|inner| {
+        self.tell("put receipt", |inner| {
             inner.receipt = Some(receipt.clone());
             Ok(())
         })

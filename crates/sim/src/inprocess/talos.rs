@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use helix_engine::seams::{Talos, TalosError, TalosRoute};
+use helix_engine::seams::{InForce, Talos, TalosError, TalosRoute};
 use helix_plan::observed::{EtcdMember, MachineStage, ServiceState, TalosFacts};
 use helix_plan::secrets::Secret;
 use jiff::SignedDuration;
@@ -42,7 +42,19 @@ impl Inner {
     }
 
     /// The server that a route leads to, if apid lets the caller through.
-    fn reach(&self, route: &TalosRoute) -> Result<ServerId, TalosError> {
+    fn reach(&mut self, route: &TalosRoute) -> Result<ServerId, TalosError> {
+        let reached = self.find(route);
+        match &reached {
+            Ok(server) => {
+                let name = self.world.guests().get(*server).map(|guest| guest.hostname().to_owned());
+                self.say(name.unwrap_or_default());
+            }
+            Err(error) => self.say(error),
+        }
+        reached
+    }
+
+    fn find(&self, route: &TalosRoute) -> Result<ServerId, TalosError> {
         let address = route.endpoint;
         let endpoint = self.guest_at(address).ok_or_else(|| silent(address))?;
         self.admit(address, endpoint, route)?;
@@ -83,7 +95,7 @@ impl Inner {
 #[async_trait]
 impl Talos for Universe {
     async fn maintenance(&self, address: Ipv4Addr) -> Result<TalosFacts, TalosError> {
-        self.call(|inner| {
+        self.ask("maintenance", |inner| {
             let guest = inner.guest_at(address).ok_or_else(|| silent(address))?;
             match guest.apid() {
                 Apid::Closed => Err(silent(address)),
@@ -95,7 +107,7 @@ impl Talos for Universe {
     }
 
     async fn configure(&self, address: Ipv4Addr, config: &Secret) -> Result<(), TalosError> {
-        self.call(|inner| {
+        self.tell("configure", |inner| {
             let guest = inner.guest_at(address).ok_or_else(|| silent(address))?;
             match guest.apid() {
                 Apid::Closed => return Err(silent(address)),
@@ -114,7 +126,7 @@ impl Talos for Universe {
     }
 
     async fn status(&self, route: &TalosRoute) -> Result<TalosFacts, TalosError> {
-        self.call(|inner| {
+        self.ask("status", |inner| {
             let server = inner.reach(route)?;
             let guest = inner.world.guests().get(server).ok_or_else(|| silent(route.endpoint))?;
             let (stage, ready) = guest.status(inner.now);
@@ -141,7 +153,7 @@ impl Talos for Universe {
     }
 
     async fn bootstrap_etcd(&self, route: &TalosRoute) -> Result<(), TalosError> {
-        self.call(|inner| {
+        self.tell("bootstrap etcd", |inner| {
             let server = inner.reach(route)?;
             let now = inner.now;
             match inner.world.guests_mut(now).bootstrap(server, now) {
@@ -157,7 +169,7 @@ impl Talos for Universe {
     }
 
     async fn etcd_members(&self, route: &TalosRoute) -> Result<Vec<EtcdMember>, TalosError> {
-        self.call(|inner| {
+        self.ask("etcd members", |inner| {
             let server = inner.reach(route)?;
             let now = inner.now;
             let members = inner.world.guests_mut(now).etcd_members(server);
@@ -172,8 +184,59 @@ impl Talos for Universe {
         .await
     }
 
+    async fn forfeit_etcd_leadership(&self, route: &TalosRoute) -> Result<(), TalosError> {
+        self.tell("forfeit etcd leadership", |inner| {
+            let server = inner.reach(route)?;
+            let now = inner.now;
+            let forfeited = inner.world.guests_mut(now).etcd_forfeit_leadership(server);
+            forfeited.map(drop).map_err(|error| refusal(route.endpoint, error))
+        })
+        .await
+    }
+
+    async fn install(&self, route: &TalosRoute, image: &str) -> Result<(), TalosError> {
+        self.tell("install", |inner| {
+            let server = inner.reach(route)?;
+            let now = inner.now;
+            let address = route.endpoint;
+            inner.world.guests_mut(now).pull_image(server, image).map_err(|error| refusal(address, error))?;
+            let installed = inner.world.guests_mut(now).install_next(server, image);
+            let installed = installed.map_err(|error| refusal(address, error))?;
+            if installed.exit_code == 0 {
+                return Ok(());
+            }
+            Err(TalosError::InstallerFailed { address, why: installed.messages.last().cloned().unwrap_or_default() })
+        })
+        .await
+    }
+
+    async fn reboot(&self, route: &TalosRoute) -> Result<(), TalosError> {
+        self.tell("reboot", |inner| {
+            let server = inner.reach(route)?;
+            let now = inner.now;
+            let rebooted = inner.world.guests_mut(now).reboot(server, now);
+            rebooted.map(drop).map_err(|error| refusal(route.endpoint, error))
+        })
+        .await
+    }
+
+    async fn reconfigure(&self, route: &TalosRoute, config: &Secret, force: InForce) -> Result<(), TalosError> {
+        self.tell("reconfigure", |inner| {
+            let server = inner.reach(route)?;
+            let now = inner.now;
+            let mode = match force {
+                InForce::Now => ApplyMode::NoReboot,
+                InForce::AtReboot => ApplyMode::Staged,
+            };
+            let applied =
+                inner.world.guests_mut(now).apply_configuration(server, config.expose(), mode, false, NO_TRIAL, now);
+            applied.map(drop).map_err(|error| refusal(route.endpoint, error))
+        })
+        .await
+    }
+
     async fn remove_etcd_member(&self, route: &TalosRoute, member: u64) -> Result<(), TalosError> {
-        self.call(|inner| {
+        self.tell("remove etcd member", |inner| {
             let server = inner.reach(route)?;
             let now = inner.now;
             match inner.world.guests_mut(now).etcd_remove_member(server, member, now) {

@@ -7,13 +7,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helix_engine::seams::{Workload, WorkloadError, WorkloadRoute};
 use helix_plan::names::MachineName;
-use helix_plan::observed::{NodeFacts, NodeTaint};
+use helix_plan::observed::{NodeFacts, NodeTaint, PodFacts, Readiness};
 use helix_plan::step::NodePatch;
 
 use super::{Inner, Universe};
 use crate::world::ServerId;
 use crate::world::machine::config::NodeTaint as GuestTaint;
-use crate::world::machine::{Guest, Node};
+use crate::world::machine::{Guest, Node, NodeCondition, Pod};
+
+/// Where the modelled applications run.
+const NAMESPACE: &str = "apps";
 
 fn silent(endpoint: &str) -> WorkloadError {
     WorkloadError::Unreachable { endpoint: endpoint.to_owned(), why: "connection refused".to_owned() }
@@ -57,9 +60,17 @@ fn facts(node: &Node) -> NodeFacts {
     NodeFacts {
         name: node.name.clone(),
         provider_id: node.provider_id.clone(),
-        ready: node.ready,
+        readiness: match node.condition {
+            NodeCondition::Ready => Readiness::Ready,
+            NodeCondition::NotReady => Readiness::NotReady { since: Some(node.since) },
+            NodeCondition::Silent => Readiness::Silent { since: Some(node.since) },
+        },
+        unschedulable: node.unschedulable,
+        mark: node.annotations.get(helix_crds::labels::DISRUPTION).and_then(|text| text.parse().ok()),
         labels: node.labels.clone(),
+        control_plane: node.annotations.get(helix_crds::labels::CONTROL_PLANE).and_then(|text| text.parse().ok()),
         config_digest: node.annotations.get(helix_crds::labels::CONFIG).cloned(),
+        owned: node.annotations.get(helix_crds::labels::OWNED).and_then(|text| text.parse().ok()).unwrap_or_default(),
         taints: node
             .taints
             .iter()
@@ -73,10 +84,37 @@ fn facts(node: &Node) -> NodeFacts {
 #[async_trait]
 impl Workload for Universe {
     async fn nodes(&self, route: &WorkloadRoute) -> Result<Vec<NodeFacts>, WorkloadError> {
-        self.call(|inner| {
+        self.ask("nodes", |inner| {
             let server = inner.api_server(route)?;
             let nodes = inner.world.guests().nodes_at(server);
             Ok(nodes.map(|nodes| nodes.values().map(facts).collect()).unwrap_or_default())
+        })
+        .await
+    }
+
+    async fn pods_on(&self, route: &WorkloadRoute, node: &MachineName) -> Result<Vec<PodFacts>, WorkloadError> {
+        self.ask("pods on", |inner| {
+            let server = inner.api_server(route)?;
+            let name = node.to_string();
+            let pods = inner.world.guests().pods_at(server).into_iter().flatten();
+            let here = pods.filter(|(_, pod)| pod.node.as_ref() == Some(&name));
+            let facts = |(name, pod): (&String, &Pod)| PodFacts {
+                namespace: NAMESPACE.to_owned(),
+                name: name.clone(),
+                leaving: pod.ends_at.is_some(),
+            };
+            Ok(here.map(facts).collect())
+        })
+        .await
+    }
+
+    async fn evict(&self, route: &WorkloadRoute, pod: &PodFacts) -> Result<(), WorkloadError> {
+        self.tell("evict", |inner| {
+            let server = inner.api_server(route)?;
+            let now = inner.now;
+            let evicted = inner.world.guests_mut(now).evict(server, &pod.name, now);
+            let name = || format!("{}/{}", pod.namespace, pod.name);
+            evicted.map_err(|why| WorkloadError::EvictionRefused { pod: name(), why })
         })
         .await
     }
@@ -87,7 +125,7 @@ impl Workload for Universe {
         node: &MachineName,
         patch: &NodePatch,
     ) -> Result<(), WorkloadError> {
-        self.call(|inner| {
+        self.tell("patch node", |inner| {
             let server = inner.api_server(route)?;
             let now = inner.now;
             let nodes = inner.world.guests_mut(now).nodes_at_mut(server);
@@ -97,6 +135,13 @@ impl Workload for Universe {
             };
             found.labels.retain(|key, _| !patch.remove_labels.contains(key));
             found.labels.extend(patch.labels.clone());
+            for (key, value) in &patch.annotations {
+                match value {
+                    Some(value) => drop(found.annotations.insert(key.clone(), value.clone())),
+                    None => drop(found.annotations.remove(key)),
+                }
+            }
+            found.unschedulable = patch.unschedulable.unwrap_or(found.unschedulable);
             if let Some(taints) = &patch.taints {
                 let taint =
                     |t: &NodeTaint| GuestTaint { key: t.key.clone(), value: t.value.clone(), effect: t.effect.clone() };
@@ -108,7 +153,7 @@ impl Workload for Universe {
     }
 
     async fn delete_node(&self, route: &WorkloadRoute, node: &MachineName) -> Result<(), WorkloadError> {
-        self.call(|inner| {
+        self.tell("delete node", |inner| {
             let server = inner.api_server(route)?;
             let now = inner.now;
             if let Some(nodes) = inner.world.guests_mut(now).nodes_at_mut(server) {

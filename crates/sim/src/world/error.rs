@@ -36,6 +36,8 @@ codes! {
     TokenReadonly = "token_readonly", 401;
     /// Not allowed.
     Forbidden = "forbidden", 403;
+    /// Hetzner works on it.
+    Maintenance = "maintenance", 403;
     /// A quota of the project.
     ResourceLimitExceeded = "resource_limit_exceeded", 403;
     /// No such resource.

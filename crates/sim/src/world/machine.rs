@@ -22,6 +22,7 @@ mod requests;
 mod services;
 mod status;
 mod upgrade;
+mod workloads;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -32,12 +33,13 @@ pub use etcd::{EtcdData, Member, Snapshot};
 pub use events::{Entry, EventLog, Happening};
 pub use guest::{Apid, EtcdIntent, Guest, Host, Stage};
 pub use latencies::GuestLatencies;
-pub use nodes::{AddOns, Node};
+pub use nodes::{AddOns, Node, NodeCondition};
 pub(crate) use nodes::{OWNED_ANNOTATIONS, OWNED_LABELS, taints_at_birth};
 pub use requests::{Applied, ApplyMode, ResetRequest};
 pub use services::Service;
 pub use status::{RpcCode, RpcError};
 pub use upgrade::Installed;
+pub use workloads::{App, Pod};
 
 use self::etcd::EtcdModel;
 use self::latencies::Pace;

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tonic::body::Body;
@@ -39,6 +40,10 @@ pub(super) struct Machine {
     pub(super) members: Vec<Member>,
     /// Values of the metadata `node`.
     pub(super) asked_for: BTreeSet<String>,
+    /// How often an image was pulled.
+    pub(super) pulls: u32,
+    /// Lets the installer come to its end.
+    pub(super) installer: Arc<Notify>,
     /// Connections that were accepted.
     pub(super) connections: u32,
 }
@@ -211,6 +216,23 @@ where
     Grpc::new(ProstCodec::<A, Q>::default()).unary(service, request).await
 }
 
+/// Answers one call with several messages.
+async fn streamed<Q, A>(
+    request: http::Request<Body>,
+    answer: impl Future<Output = Vec<A>> + Send + 'static,
+) -> http::Response<Body>
+where
+    Q: Message + Default + Send + 'static,
+    A: Message + Default + Send + 'static,
+{
+    let mut answer = Some(answer);
+    let service = tower::service_fn(move |_: Request<Q>| {
+        let answer = answer.take().unwrap();
+        async move { Ok(Response::new(futures::stream::iter(answer.await.into_iter().map(Ok::<A, Status>)))) }
+    });
+    Grpc::new(ProstCodec::<A, Q>::default()).server_streaming(service, request).await
+}
+
 impl Caller {
     async fn route(self, request: http::Request<Body>) -> http::Response<Body> {
         if let Some(node) = request.headers().get("node") {
@@ -225,6 +247,10 @@ impl Caller {
             "/machine.MachineService/Bootstrap" => unary(request, |q| self.bootstrap(q)).await,
             "/machine.MachineService/EtcdMemberList" => unary(request, |q| self.members(q)).await,
             "/machine.MachineService/EtcdRemoveMemberByID" => unary(request, |q| self.remove(q)).await,
+            "/machine.ImageService/Pull" => streamed::<machine::ImageServicePullRequest, _>(request, self.pull()).await,
+            "/machine.LifecycleService/Upgrade" => {
+                streamed::<machine::LifecycleServiceUpgradeRequest, _>(request, self.upgrade()).await
+            }
             _ => unary(request, |()| Err::<(), _>(Status::unimplemented("unknown method"))).await,
         }
     }
@@ -233,14 +259,29 @@ impl Caller {
         &self,
         request: machine::ApplyConfigurationRequest,
     ) -> Result<machine::ApplyConfigurationResponse, Status> {
-        assert!(!self.configured, "Helix configures in maintenance mode only");
-        assert_eq!(request.mode(), machine::apply_configuration_request::Mode::Auto);
+        use machine::apply_configuration_request::Mode;
+        let expected = if self.configured { [Mode::NoReboot, Mode::Staged] } else { [Mode::Auto; 2] };
+        assert!(expected.contains(&request.mode()), "{:?}", request.mode());
         let text = String::from_utf8(request.data).unwrap();
         if !text.starts_with("machine:") {
             return Err(Status::invalid_argument("unknown keys found"));
         }
         self.machine.lock().unwrap().config = Some(text);
         Ok(machine::ApplyConfigurationResponse {})
+    }
+
+    async fn pull(self) -> Vec<machine::ImageServicePullResponse> {
+        self.machine.lock().unwrap().pulls += 1;
+        let name = machine::image_service_pull_response::Response::Name("pulled:v1".into());
+        vec![machine::ImageServicePullResponse::default(), machine::ImageServicePullResponse { response: Some(name) }]
+    }
+
+    async fn upgrade(self) -> Vec<machine::LifecycleServiceUpgradeResponse> {
+        let installer = Arc::clone(&self.machine.lock().unwrap().installer);
+        installer.notified().await;
+        let response = Some(machine::lifecycle_service_install_progress::Response::ExitCode(0));
+        let progress = Some(machine::LifecycleServiceInstallProgress { response });
+        vec![machine::LifecycleServiceUpgradeResponse { progress }]
     }
 
     fn bootstrap(&self, _: machine::BootstrapRequest) -> Result<machine::BootstrapResponse, Status> {

@@ -62,7 +62,13 @@ fn every_message_field_and_method_of_ours_is_talos_own() {
         wire_facts(&protox::compile(["machine.proto", "cosi.proto", "runtime.proto"], [here.join("proto")]).unwrap());
     let api = reference.join("talos/v1.13.9/api");
     let roots: [PathBuf; 3] = [api.clone(), api.join("vendor"), reference.join("cosi")];
-    let files = ["machine/machine.proto", "resource/definitions/runtime/runtime.proto", "v1alpha1/state.proto"];
+    let files = [
+        "machine/machine.proto",
+        "machine/image.proto",
+        "machine/lifecycle.proto",
+        "resource/definitions/runtime/runtime.proto",
+        "v1alpha1/state.proto",
+    ];
     let theirs = wire_facts(&protox::compile(files, roots).unwrap());
 
     assert!(ours.len() > 50, "found only {} facts", ours.len());

@@ -2,15 +2,17 @@
 
 use jiff::SignedDuration;
 
+use super::super::Configured;
 use super::{World, durations, pod_network, running};
 use crate::names::MachineName;
 use crate::observed::{
-    EtcdFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, Missing, NodeFacts, ServerStatus, TalosFacts,
-    TargetHealth,
+    EtcdFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, Missing, NodeFacts, Readiness, ServerStatus,
+    TalosFacts, TargetHealth,
 };
+use crate::owned::Owned;
 use crate::phases::{Concern, Context};
 use crate::quorum::{Quorum, majority};
-use crate::render::machine_config::{ConfigDigest, split_labels};
+use crate::render::machine_config::split_labels;
 use crate::step::Step;
 use crate::validated::{Endpoint, ValidatedPlatform};
 
@@ -19,12 +21,54 @@ const ETCD: &str = "etcd";
 
 impl World<'_> {
     pub(super) fn settle_cluster(&mut self, platform: &ValidatedPlatform) -> Option<SignedDuration> {
+        let pods = self.settle_pods();
+        let readiness = self.settle_readiness();
         let health = self.settle_health();
         let nodes = self.settle_nodes(platform);
         let api = self.settle_api(platform);
         let targets = self.settle_targets();
         let etcd = self.settle_etcd(platform);
-        [health, nodes, api, targets, etcd].into_iter().flatten().max()
+        [pods, readiness, health, nodes, api, targets, etcd].into_iter().flatten().max()
+    }
+
+    /// Nodes that are marked are asked for their pods, of which a forecast knows no more than was seen; pods that have been
+    /// asked to leave do.
+    fn settle_pods(&mut self) -> Option<SignedDuration> {
+        let kubernetes = self.observed.kubernetes.value_mut()?;
+        let mut took = None;
+        for pods in kubernetes.pods.values_mut() {
+            let staying = pods.len();
+            pods.retain(|pod| !pod.leaving);
+            took = took.max((pods.len() < staying).then_some(durations::PODS_LEFT));
+        }
+        for node in kubernetes.nodes.iter().filter(|node| node.mark.is_some()) {
+            if !kubernetes.pods.contains_key(&node.name) {
+                kubernetes.pods.insert(node.name.clone(), Vec::new());
+                took = took.max(Some(durations::PODS_LISTED));
+            }
+        }
+        took
+    }
+
+    /// Nodes whose machine is up say so: Ready where there is a pod network, else that they only lack one.
+    fn settle_readiness(&mut self) -> Option<SignedDuration> {
+        let nodes = &self.observed.kubernetes.value()?.nodes;
+        let network = nodes.iter().any(|node| node.readiness == Readiness::Ready);
+        let up = if network { Readiness::Ready } else { Readiness::NotReady { since: None } };
+        let is_up = |node: &&NodeFacts| {
+            let machine = MachineName::parse(&node.name).ok();
+            let talos = machine.and_then(|machine| self.observed.talos_of(&machine));
+            talos.is_some_and(|talos| talos.ailment().is_none())
+        };
+        let says_otherwise = |node: &&NodeFacts| match node.readiness {
+            Readiness::Ready => false,
+            Readiness::NotReady { .. } => network,
+            Readiness::Silent { .. } => true,
+        };
+        let risen: Vec<String> = nodes.iter().filter(says_otherwise).filter(is_up).map(|it| it.name.clone()).collect();
+        let nodes = &mut self.observed.kubernetes.value_mut()?.nodes;
+        nodes.iter_mut().filter(|node| risen.contains(&node.name)).for_each(|node| node.readiness = up);
+        (!risen.is_empty()).then_some(durations::NODE_READY)
     }
 
     /// Members start, join one after the other, and get their vote.
@@ -51,7 +95,7 @@ impl World<'_> {
             return Some(durations::ETCD_PROMOTED);
         }
         let joining = self.joining(platform, &members)?;
-        let member = EtcdMember { id: self.new_id(), hostname: joining.to_string(), learner: true };
+        let member = EtcdMember { id: self.new_member_id(), hostname: joining.to_string(), learner: true };
         self.observed.etcd.value_mut()?.members.push(member);
         self.start_etcd(&joining);
         Some(durations::ETCD_STARTED)
@@ -119,7 +163,7 @@ impl World<'_> {
             }
             Fact::Missing(Missing::Refused { .. }) => None,
             missing @ Fact::Missing(Missing::NotThereYet | Missing::Unreachable { .. }) => {
-                *missing = Fact::known(KubernetesFacts { through_endpoint, nodes: Vec::new() }, self.now);
+                *missing = Fact::known(KubernetesFacts { through_endpoint, ..KubernetesFacts::default() }, self.now);
                 Some(durations::API_SERVED)
             }
         }
@@ -191,16 +235,22 @@ impl World<'_> {
         let name = machine.to_string();
         let cloud = self.observed.cloud.value()?;
         let server = cloud.servers.iter().find(|server| server.name == name)?;
-        Some(NodeFacts {
+        let mut node = NodeFacts {
             name,
             provider_id: Some(format!("hcloud://{}", server.id)),
-            ready: false,
+            readiness: Readiness::NotReady { since: None },
+            unschedulable: false,
+            mark: None,
             labels: split_labels(&pool.labels).at_birth,
-            config_digest: Some(self.configured.get(machine)?.to_string()),
+            config_digest: None,
+            control_plane: None,
+            owned: Owned::default(),
             taints: pool.taints.clone(),
-            kubelet_version: format!("v{}", platform.versions.kubernetes),
+            kubelet_version: String::new(),
             internal_ip: cloud.private_ipv4(&server.private),
-        })
+        };
+        self.configured.get(machine)?.show(&mut node);
+        Some(node)
     }
 
     /// Machines that were configured before the forecast began, and whose node does not tell by what, are taken to run
@@ -218,16 +268,16 @@ impl World<'_> {
         }
         let (Some(cloud), Some(store)) = (waiting.cloud.value(), waiting.store.value()) else { return };
         let context = Context::new(platform, &waiting, cloud, store, self.now);
-        let digests: Vec<(MachineName, ConfigDigest)> = Concern::MachineConfigs
+        let assumed: Vec<(MachineName, Configured)> = Concern::MachineConfigs
             .plan(&context)
             .steps
             .into_iter()
             .filter_map(|step| {
                 let Step::ConfigureMachine { inputs, digest, .. } = step else { return None };
-                Some((inputs.machine, digest))
+                Some((inputs.machine.clone(), Configured::by(&inputs, &digest)))
             })
             .collect();
-        self.configured.extend(digests);
+        self.configured.extend(assumed);
     }
 
     fn is_configured(&self, machine: &MachineName) -> bool {

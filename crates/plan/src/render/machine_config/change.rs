@@ -1,14 +1,17 @@
 //! How disruptive it is to give a running machine another configuration.
 //!
-//! It is found from the inputs of both, without rendering either. Another Talos version is no other configuration but an
-//! upgrade, which has an order of its own; it is not judged here, and neither is what only the secret bundle decides.
+//! What a machine runs is known by its digest alone, so the digest has parts: one for each set of rules by which a Talos
+//! reboots, and one for what is decided at birth. Comparing two digests tells the class, without either configuration.
+//! Another Talos version is no other configuration but an upgrade, which has an order of its own.
 
 use std::collections::BTreeMap;
 
+use semver::Version;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{MachineConfigInputs, MachineRole, config_digest};
+use super::digest::Parts;
+use super::{ConfigDigest, MachineConfigInputs, MachineRole};
 
 /// What a machine must go through to run another configuration; a later class includes the earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -59,36 +62,51 @@ const WITH_REBOOT: [&str; 10] = [
     "machine.env",
 ];
 
-/// What it takes to bring a machine that runs the configuration of `old` to that of `new`.
+/// What it takes to bring a machine that runs the configuration named `running` on this Talos to the wanted one.
 ///
-/// # Assumptions
-/// The machine runs `old.talos_version`, and both were made with one bundle. A difference in Talos versions alone is
-/// [`ChangeClass::None`].
+/// Nothing but a digest that this Helix has written is compared part by part: of any other name, only that it is another
+/// one is known, and Talos itself refuses what needs a reboot.
 #[must_use]
-pub fn change_class(old: &MachineConfigInputs, new: &MachineConfigInputs) -> ChangeClass {
-    if is_another_machine(old, new) || old.storage != new.storage {
-        return ChangeClass::Replace;
-    }
-    let upgraded = MachineConfigInputs { talos_version: new.talos_version.clone(), ..old.clone() };
-    if config_digest(&upgraded, "") == config_digest(new, "") {
+pub fn change_class(running: &str, wanted: &ConfigDigest, talos: &Version) -> ChangeClass {
+    if running == wanted.as_str() {
         return ChangeClass::None;
     }
-    let rules = Rules::of(old);
-    let patched = changed_sections(&old.patches, &new.patches).into_iter().map(|section| rules.class_of(&section));
-    // All that Helix itself sets differently is on the list of 1.13; the addresses of etcd are an `etcd` key of 1.14.
-    let moved = old.role == MachineRole::ControlPlane && old.node_subnet != new.node_subnet;
-    let rendered = if moved { rules.class_of("cluster.etcd") } else { ChangeClass::NoReboot };
-    patched.fold(rendered, Ord::max)
+    let (Some(running), Some(wanted)) = (Parts::of(running), Parts::of(wanted.as_str())) else {
+        return ChangeClass::NoReboot;
+    };
+    let rebooting = |parts: &Parts<'_>| match Rules::of(talos) {
+        Rules::Listed => parts.reboots_listed == wanted.reboots_listed,
+        Rules::Never => parts.reboots_never == wanted.reboots_never,
+    };
+    if running.birth != wanted.birth {
+        ChangeClass::Replace
+    } else if rebooting(&running) {
+        ChangeClass::NoReboot
+    } else {
+        ChangeClass::Reboot
+    }
 }
 
-fn is_another_machine(old: &MachineConfigInputs, new: &MachineConfigInputs) -> bool {
-    // A node's provider id never changes, and neither do the names under which it and its member of etcd joined.
-    old.machine != new.machine || old.server_id != new.server_id || old.role != new.role
+/// What of a configuration comes into force by a reboot alone, by these rules: the sections that patches name, each with
+/// what they say of it, and the range of etcd's addresses where that counts.
+pub(super) fn rebooting_sections(inputs: &MachineConfigInputs, rules: Rules) -> BTreeMap<String, Vec<Value>> {
+    let mut found: BTreeMap<String, Vec<Value>> = sections(&inputs.patches)
+        .into_iter()
+        .filter(|(section, _)| rules.class_of(section) == ChangeClass::Reboot)
+        .map(|(section, values)| (section, values.into_iter().cloned().collect()))
+        .collect();
+    if inputs.role == MachineRole::ControlPlane && rules.class_of(ETCD) == ChangeClass::Reboot {
+        found.entry(ETCD.to_owned()).or_default().push(Value::String(inputs.node_subnet.to_string()));
+    }
+    found
 }
+
+/// Where etcd is configured.
+const ETCD: &str = "cluster.etcd";
 
 /// How a minor version of Talos takes a change on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rules {
+pub(super) enum Rules {
     /// Reboots by itself, but for [`WITHOUT_REBOOT`]. Up to 1.13.
     Listed,
     /// Never reboots by itself; [`WITH_REBOOT`] waits for one. From 1.14 on.
@@ -96,8 +114,8 @@ enum Rules {
 }
 
 impl Rules {
-    fn of(running: &MachineConfigInputs) -> Self {
-        if (running.talos_version.major, running.talos_version.minor) <= (1, 13) { Self::Listed } else { Self::Never }
+    fn of(talos: &Version) -> Self {
+        if (talos.major, talos.minor) <= (1, 13) { Self::Listed } else { Self::Never }
     }
 
     fn class_of(self, section: &str) -> ChangeClass {
@@ -135,14 +153,6 @@ fn descend<'a>(value: &'a Value, path: &str, found: &mut BTreeMap<String, Vec<&'
     }
 }
 
-/// The sections of which two lists of patches say something different.
-fn changed_sections(old: &[Value], new: &[Value]) -> Vec<String> {
-    let (old, new) = (sections(old), sections(new));
-    let differs = |section: &&String| old.get(*section) != new.get(*section);
-    let gone = old.keys().filter(|section| !new.contains_key(*section));
-    gone.chain(new.keys().filter(differs)).cloned().collect()
-}
-
 #[cfg(test)]
 mod tests {
     use semver::Version;
@@ -159,7 +169,12 @@ mod tests {
         let old = inputs(role);
         let mut new = old.clone();
         change(&mut new);
-        change_class(&old, &new)
+        between(&old, &new)
+    }
+
+    /// The class of the change from the one to the other, on the Talos of the first.
+    fn between(old: &MachineConfigInputs, new: &MachineConfigInputs) -> ChangeClass {
+        change_class(config_digest(old, "").as_str(), &config_digest(new, ""), &old.talos_version)
     }
 
     /// The class of a new patch, on Talos 1.13 and on 1.14; taking it away is of the same class.
@@ -167,9 +182,9 @@ mod tests {
         [Version::new(1, 13, 9), TALOS_1_14].map(|talos_version| {
             let bare = MachineConfigInputs { talos_version, ..inputs(MachineRole::ControlPlane) };
             let patched = MachineConfigInputs { patches: vec![patch.clone()], ..bare.clone() };
-            let class = change_class(&bare, &patched);
-            assert_eq!(change_class(&patched, &bare), class, "{patch} is taken away");
-            assert_eq!(change_class(&patched, &patched), ChangeClass::None, "{patch} stays");
+            let class = between(&bare, &patched);
+            assert_eq!(between(&patched, &bare), class, "{patch} is taken away");
+            assert_eq!(between(&patched, &patched), ChangeClass::None, "{patch} stays");
             class
         })
     }
@@ -179,7 +194,7 @@ mod tests {
         use MachineRole::{ControlPlane, Worker};
         type Change = fn(&mut MachineConfigInputs);
         let cases: [(&str, MachineRole, Change); 7] = [
-            ("kubernetes", Worker, |new| new.kubernetes_version = Version::new(1, 36, 4)),
+            ("kubernetes", Worker, |new| new.kubernetes.kubelet = Version::new(1, 36, 4)),
             ("label", Worker, |new| drop(new.labels.insert("example.com/tier".into(), "gold".into()))),
             ("taint", Worker, |new| {
                 new.taints.push(crate::observed::NodeTaint {
@@ -210,21 +225,18 @@ mod tests {
     }
 
     #[test]
-    fn another_talos_is_an_upgrade_and_not_a_change() {
-        assert_eq!(class(MachineRole::Worker, |new| new.talos_version = TALOS_1_14), ChangeClass::None);
-        let both = class(MachineRole::Worker, |new| {
-            new.talos_version = TALOS_1_14;
-            new.patches = vec![json!({"machine": {"udev": {"rules": ["x"]}}})];
-        });
-        assert_eq!(both, ChangeClass::Reboot, "the machine still runs 1.13");
+    fn a_name_that_helix_has_not_written_tells_nothing() {
+        let wanted = config_digest(&inputs(MachineRole::Worker), "");
+        for running in ["", "true", "a.b", "a.b.c.d.e"] {
+            assert_eq!(change_class(running, &wanted, &TALOS_1_14), ChangeClass::NoReboot, "{running}");
+        }
     }
 
     #[test]
-    fn another_disk_or_machine_is_another_server() {
+    fn another_disk_is_another_server() {
         assert_eq!(class(MachineRole::Worker, |new| new.storage = None), ChangeClass::Replace);
         let larger = |new: &mut MachineConfigInputs| new.storage = Some(Storage::Volume(20_000_000_000));
         assert_eq!(class(MachineRole::Worker, larger), ChangeClass::Replace);
-        assert_eq!(class(MachineRole::Worker, |new| new.server_id += 1), ChangeClass::Replace);
     }
 
     #[test]
@@ -232,7 +244,7 @@ mod tests {
         let move_on = |talos_version: Version, role| {
             let old = MachineConfigInputs { talos_version, ..inputs(role) };
             let new = MachineConfigInputs { node_subnet: "10.1.0.0/16".parse().unwrap(), ..old.clone() };
-            change_class(&old, &new)
+            between(&old, &new)
         };
         assert_eq!(move_on(Version::new(1, 13, 9), MachineRole::ControlPlane), ChangeClass::NoReboot);
         assert_eq!(move_on(TALOS_1_14, MachineRole::ControlPlane), ChangeClass::Reboot);
@@ -268,11 +280,11 @@ mod tests {
         let sysctls = |value: &str| json!({"machine": {"sysctls": {"a": value}}});
         let with = |patches: Vec<Value>| MachineConfigInputs { patches, ..inputs(MachineRole::Worker) };
         let old = with(vec![udev.clone(), sysctls("1")]);
-        assert_eq!(change_class(&old, &with(vec![udev.clone(), sysctls("2")])), ChangeClass::NoReboot);
+        assert_eq!(between(&old, &with(vec![udev.clone(), sysctls("2")])), ChangeClass::NoReboot);
         // The annotation with the digest is another one, at least.
         let split = with(vec![sysctls("1"), udev.clone()]);
         assert_ne!(config_digest(&old, ""), config_digest(&split, ""));
-        assert_eq!(change_class(&old, &split), ChangeClass::NoReboot);
-        assert_eq!(change_class(&old, &with(vec![sysctls("1")])), ChangeClass::Reboot);
+        assert_eq!(between(&old, &split), ChangeClass::NoReboot);
+        assert_eq!(between(&old, &with(vec![sysctls("1")])), ChangeClass::Reboot);
     }
 }

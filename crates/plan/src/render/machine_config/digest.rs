@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::change::{Rules, rebooting_sections};
 use super::labels::kubelet_may_set;
 use super::{MachineConfigInputs, MachineRole, Storage};
 use crate::secrets::short_hex;
@@ -17,13 +18,15 @@ use crate::secrets::short_hex;
 /// a Helix which renders otherwise sees every machine of that Talos as outdated; tests hold it against the text.
 pub(super) fn renderer_version(talos: &Version) -> u32 {
     match (talos.major, talos.minor) {
-        (1, 13) => 1,
-        (1, 14) => 1,
+        (1, 13) => 2,
+        (1, 14) => 2,
         _ => 0,
     }
 }
 
-/// Names a machine configuration: equal inputs, bundle and renderer give equal digests. 32 hex digits.
+/// Names a machine configuration: equal inputs, bundle and renderer give equal digests. Four parts in hex digits, joined
+/// by dots: 32 of everything, then 8 each of what only a reboot brings into force (by the rules up to Talos 1.13, and by
+/// those from 1.14 on) and of what is decided at birth.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ConfigDigest(String);
 
@@ -41,6 +44,23 @@ impl fmt::Display for ConfigDigest {
     }
 }
 
+/// The parts of a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parts<'a> {
+    pub(super) reboots_listed: &'a str,
+    pub(super) reboots_never: &'a str,
+    pub(super) birth: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// The parts of a digest that this Helix has written; none of any other text.
+    pub(super) fn of(digest: &'a str) -> Option<Self> {
+        let mut parts = digest.split('.');
+        let (_, listed, never, birth) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        parts.next().is_none().then_some(Self { reboots_listed: listed, reboots_never: never, birth })
+    }
+}
+
 /// The digest of the configuration that these inputs and the bundle of that digest give.
 #[must_use]
 pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> ConfigDigest {
@@ -51,7 +71,7 @@ pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> Confi
     // Destructured, so that a new input cannot be forgotten here.
     let MachineConfigInputs {
         talos_version,
-        kubernetes_version,
+        kubernetes,
         role,
         machine,
         server_id,
@@ -69,7 +89,11 @@ pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> Confi
         patches,
     } = inputs;
     canonical.shown(talos_version);
-    canonical.shown(kubernetes_version);
+    canonical.shown(&kubernetes.kubelet);
+    if *role == MachineRole::ControlPlane {
+        canonical.shown(&kubernetes.api_server);
+        canonical.shown(&kubernetes.controllers);
+    }
     canonical.number(match role {
         MachineRole::ControlPlane => 0,
         MachineRole::Worker => 1,
@@ -95,15 +119,29 @@ pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> Confi
         c.text(&taint.effect);
     });
     canonical.number(u64::from(*role == MachineRole::ControlPlane && *schedulable_control_planes));
-    let (kind, bytes) = match storage {
-        None => (0, 0),
-        Some(Storage::SystemDisk(bytes)) => (1, *bytes),
-        Some(Storage::Volume(bytes)) => (2, *bytes),
-    };
-    canonical.number(kind);
-    canonical.number(bytes);
+    canonical.storage(*storage);
     canonical.many(patches, Canonical::value);
-    ConfigDigest(short_hex(&canonical.0.finalize()))
+    let whole = short_hex(&canonical.0.finalize());
+    let reboots = |rules: Rules| {
+        part(|canonical| {
+            for (section, values) in rebooting_sections(inputs, rules) {
+                canonical.text(&section);
+                canonical.many(&values, Canonical::value);
+            }
+        })
+    };
+    let birth = part(|canonical| canonical.storage(*storage));
+    ConfigDigest(format!("{whole}.{}.{}.{birth}", reboots(Rules::Listed), reboots(Rules::Never)))
+}
+
+/// A short hash of what is fed.
+fn part(feed: impl FnOnce(&mut Canonical)) -> String {
+    const DIGITS: usize = 8;
+    let mut canonical = Canonical(Sha256::new());
+    feed(&mut canonical);
+    let mut text = short_hex(&canonical.0.finalize());
+    text.truncate(DIGITS);
+    text
 }
 
 /// Feeds values into a hash so that no two different sequences of values feed the same bytes.
@@ -117,6 +155,16 @@ impl Canonical {
     fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
         self.0.update(text.as_bytes());
+    }
+
+    fn storage(&mut self, storage: Option<Storage>) {
+        let (kind, bytes) = match storage {
+            None => (0, 0),
+            Some(Storage::SystemDisk(bytes)) => (1, bytes),
+            Some(Storage::Volume(bytes)) => (2, bytes),
+        };
+        self.number(kind);
+        self.number(bytes);
     }
 
     fn shown(&mut self, value: &dyn fmt::Display) {

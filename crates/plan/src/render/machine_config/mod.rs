@@ -48,6 +48,12 @@ pub const STORAGE_VOLUME: &str = "longhorn";
 /// Where Talos mounts [`STORAGE_VOLUME`], and where pods see it.
 pub const STORAGE_MOUNT: &str = "/var/mnt/longhorn";
 
+/// The image that installs this Talos, with the schematic's extensions.
+#[must_use]
+pub fn installer_image(schematic: &str, talos: &Version) -> String {
+    format!("factory.talos.dev/hcloud-installer/{schematic}:v{talos}")
+}
+
 /// What a machine is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,14 +74,34 @@ pub enum Storage {
     Volume(u64),
 }
 
+/// The parts of Kubernetes on a machine, as in `1.36.3`. Kubelets and controllers are never newer than API servers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KubernetesVersions {
+    /// Of the API server; says nothing on a worker.
+    pub api_server: Version,
+    /// Of the controller manager and the scheduler; says nothing on a worker.
+    pub controllers: Version,
+    /// Of the kubelet.
+    pub kubelet: Version,
+}
+
+impl KubernetesVersions {
+    /// All parts of one version.
+    #[must_use]
+    pub fn all(version: &Version) -> Self {
+        Self { api_server: version.clone(), controllers: version.clone(), kubelet: version.clone() }
+    }
+}
+
 /// Everything that a machine's configuration follows from, but for the secret bundle.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineConfigInputs {
     /// Talos on the machine, as in `1.13.9`; picks the document style.
     pub talos_version: Version,
-    /// Kubernetes on the machine, as in `1.36.3`.
-    pub kubernetes_version: Version,
+    /// Kubernetes on the machine, part by part: an upgrade moves them one after the other.
+    pub kubernetes: KubernetesVersions,
     /// What the machine is for.
     pub role: MachineRole,
     /// Host name, server name and node name in one.

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use helix_crds::labels;
 use ipnet::Ipv4Net;
 use serde::{Serialize, Serializer};
 
 use super::labels::kubelet_may_set;
-use super::{MachineConfigInputs, MachineRole};
-use crate::observed::NodeTaint;
+use super::{ConfigDigest, MachineConfigInputs, MachineRole};
+use crate::observed::{ControlPlaneVersions, NodeTaint};
 use crate::secrets::{CertificateAuthority, Secret};
 
 /// Keeps the cloud controller manager from sending outside traffic to a machine.
@@ -35,12 +36,29 @@ pub(super) fn labels_at_birth(inputs: &MachineConfigInputs) -> BTreeMap<&str, &s
 
 /// The image of a Kubernetes control-plane component.
 pub(super) fn kubernetes_image(inputs: &MachineConfigInputs, component: &str) -> String {
-    format!("registry.k8s.io/{component}:v{}", inputs.kubernetes_version)
+    let version = match component {
+        "kube-controller-manager" | "kube-scheduler" => &inputs.kubernetes.controllers,
+        _ => &inputs.kubernetes.api_server,
+    };
+    format!("registry.k8s.io/{component}:v{version}")
 }
 
 /// The kubelet's image.
 pub(super) fn kubelet_image(inputs: &MachineConfigInputs) -> String {
-    format!("ghcr.io/siderolabs/kubelet:v{}", inputs.kubernetes_version)
+    format!("ghcr.io/siderolabs/kubelet:v{}", inputs.kubernetes.kubelet)
+}
+
+/// What the node tells of its configuration: which one it is, and on a control plane which parts of Kubernetes it names.
+pub(super) fn node_annotations(inputs: &MachineConfigInputs, digest: &ConfigDigest) -> BTreeMap<&'static str, String> {
+    let mut annotations = BTreeMap::from([(labels::CONFIG, digest.to_string())]);
+    if inputs.role == MachineRole::ControlPlane {
+        let versions = ControlPlaneVersions {
+            api_server: inputs.kubernetes.api_server.clone(),
+            controllers: inputs.kubernetes.controllers.clone(),
+        };
+        annotations.insert(labels::CONTROL_PLANE, versions.to_string());
+    }
+    annotations
 }
 
 /// base64 of PEM, as Talos wants certificates and keys in its `v1alpha1` document.

@@ -12,7 +12,7 @@ use ipnet::Ipv4Net;
 use semver::Version;
 use serde_json::Value;
 
-use super::{MachineConfigInputs, MachineRole, RenderError, Storage, render_machine_config};
+use super::{KubernetesVersions, MachineConfigInputs, MachineRole, RenderError, Storage, render_machine_config};
 use crate::names::PlatformIdentity;
 use crate::secrets::{CertificateAuthority, Secret, SecretBundle};
 
@@ -37,7 +37,7 @@ pub fn check_patches(
     let anywhere = Ipv4Net::from(Ipv4Addr::UNSPECIFIED);
     let inputs = MachineConfigInputs {
         talos_version: talos_version.clone(),
-        kubernetes_version: Version::new(1, 0, 0),
+        kubernetes: KubernetesVersions::all(&Version::new(1, 0, 0)),
         role,
         machine: identity.machine(pool, 0),
         server_id: 0,

@@ -38,7 +38,7 @@ pub(super) fn inputs(role: MachineRole) -> MachineConfigInputs {
     let worker = role == MachineRole::Worker;
     MachineConfigInputs {
         talos_version: Version::new(1, 13, 9),
-        kubernetes_version: Version::new(1, 36, 3),
+        kubernetes: KubernetesVersions::all(&Version::new(1, 36, 3)),
         role,
         machine: identity.machine(if worker { "storage" } else { "cp" }, 1),
         server_id: 4711,
@@ -231,7 +231,7 @@ fn a_digest_follows_every_input_and_the_annotation_carries_it() {
 
     let changes: [fn(&mut MachineConfigInputs); 17] = [
         |i| i.talos_version = Version::new(1, 13, 8),
-        |i| i.kubernetes_version = Version::new(1, 36, 2),
+        |i| i.kubernetes.kubelet = Version::new(1, 36, 2),
         |i| i.role = MachineRole::ControlPlane,
         |i| i.machine = crate::names::MachineName::parse("sample-storage-2").unwrap(),
         |i| i.server_id = 1,
@@ -282,7 +282,7 @@ fn the_renderer_version_stands_for_the_text() {
     let text = crate::secrets::short_hex(&hash.finalize());
     assert_eq!(
         (digest::renderer_version(&Version::new(1, 13, 9)), text.as_str()),
-        (1, "5be5f4090571b6c20ebb6d508dc7b5d0")
+        (2, "bf98b57cb965388f9e1827b7f55f8a1c")
     );
 }
 

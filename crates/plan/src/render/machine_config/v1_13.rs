@@ -5,8 +5,6 @@
 
 mod documents;
 
-use std::collections::BTreeMap;
-
 use documents::{
     AdmissionPlugin, ApiServer, Cluster, ClusterNetwork, Component, ControlPlaneEndpoint, Discovery, Document,
     ExtraMount, Features, Install, Kernel, KeyOnly, Kubelet, Machine, Named, Proxy, V1Alpha1,
@@ -16,11 +14,13 @@ use super::api_server::AuditPolicy;
 use super::patch::apply_patches;
 use super::shapes::{
     CaPair, Enabled, Encoded, Etcd, HostnameConfig, KubeletConfiguration, NodeIp, kubelet_image, kubernetes_image,
-    labels_at_birth,
+    labels_at_birth, node_annotations,
 };
 use super::text::assemble;
 use super::volumes::{VolumeConfig, volumes};
-use super::{CONFIG_ANNOTATION, MachineConfigInputs, MachineRole, RenderError, STORAGE_MOUNT, config_digest};
+use super::{
+    ConfigDigest, MachineConfigInputs, MachineRole, RenderError, STORAGE_MOUNT, config_digest, installer_image,
+};
 use crate::secrets::{Secret, SecretBundle};
 
 pub(super) fn render(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Result<Secret, RenderError> {
@@ -28,7 +28,7 @@ pub(super) fn render(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Res
     let mut documents = vec![
         Document::Main(Box::new(V1Alpha1 {
             version: "v1alpha1",
-            machine: machine(inputs, bundle, digest.as_str()),
+            machine: machine(inputs, bundle, &digest),
             cluster: cluster(inputs, bundle),
         })),
         Document::Hostname(HostnameConfig::fixed(inputs.machine.to_string())),
@@ -40,7 +40,7 @@ pub(super) fn render(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Res
     assemble(inputs, &documents, apply_patches)
 }
 
-fn machine<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, digest: &'a str) -> Machine<'a> {
+fn machine<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, digest: &ConfigDigest) -> Machine<'a> {
     let control_plane = inputs.role == MachineRole::ControlPlane;
     Machine {
         kind: if control_plane { "controlplane" } else { "worker" },
@@ -49,7 +49,7 @@ fn machine<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, digest
         cert_sans: &inputs.cert_sans,
         kubelet: kubelet(inputs),
         install: Install {
-            image: format!("factory.talos.dev/hcloud-installer/{}:v{}", inputs.schematic, inputs.talos_version),
+            image: installer_image(&inputs.schematic, &inputs.talos_version),
             wipe: false,
             grub_use_uki_cmdline: true,
         },
@@ -57,7 +57,7 @@ fn machine<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, digest
         // Longhorn reaches its volumes by iSCSI.
         kernel: inputs.storage.map(|_| Kernel { modules: [Named { name: "iscsi_tcp" }] }),
         node_labels: labels_at_birth(inputs),
-        node_annotations: BTreeMap::from([(CONFIG_ANNOTATION, digest)]),
+        node_annotations: node_annotations(inputs, digest),
     }
 }
 

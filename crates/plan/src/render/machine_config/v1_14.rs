@@ -13,8 +13,6 @@ mod fence;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use documents::{
     ApiServerCa, Cluster, ClusterIdentity, ControlPlaneTaint, DiscoveryService, Document, FilesystemTrim, Kind,
     KubeCluster, KubeNetwork, KubeNode, KubePrism, Kubelet, Machine, Resolver, SecurityProfile, V1Alpha1,
@@ -23,11 +21,11 @@ use documents::{
 use super::patch::apply_patches_within;
 use super::shapes::{
     CaPair, Enabled, Etcd, HostDns, HostnameConfig, KUBE_PRISM_PORT, KubeletConfiguration, NodeIp, kubelet_image,
-    labels_at_birth,
+    labels_at_birth, node_annotations,
 };
 use super::text::assemble;
 use super::volumes::{VolumeConfig, volumes};
-use super::{CONFIG_ANNOTATION, MachineConfigInputs, MachineRole, RenderError, config_digest};
+use super::{ConfigDigest, MachineConfigInputs, MachineRole, RenderError, config_digest};
 use crate::secrets::{Secret, SecretBundle};
 
 pub(super) fn render(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Result<Secret, RenderError> {
@@ -47,7 +45,7 @@ pub(super) fn render(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> Res
         Document::of(Kind::SecurityProfileConfig(SecurityProfile { workload_isolation: false })),
         Document::Hostname(HostnameConfig::fixed(inputs.machine.to_string())),
     ];
-    documents.extend(kubernetes(inputs, bundle, digest.as_str()).into_iter().map(Document::of));
+    documents.extend(kubernetes(inputs, bundle, &digest).into_iter().map(Document::of));
     if inputs.role == MachineRole::ControlPlane {
         documents.extend(control_plane::documents(inputs, bundle).into_iter().map(Document::of));
     }
@@ -82,7 +80,7 @@ fn main<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle) -> V1Alph
 }
 
 /// What every machine knows of Kubernetes.
-fn kubernetes<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, digest: &'a str) -> [Kind<'a>; 6] {
+fn kubernetes<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, digest: &ConfigDigest) -> [Kind<'a>; 6] {
     let control_plane = inputs.role == MachineRole::ControlPlane;
     let mut labels = labels_at_birth(inputs);
     if control_plane {
@@ -94,7 +92,7 @@ fn kubernetes<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, dig
         Kind::KubeNodeConfig(KubeNode {
             node_ip: NodeIp { valid_subnets: [inputs.node_subnet] },
             labels,
-            annotations: BTreeMap::from([(CONFIG_ANNOTATION, digest.to_owned())]),
+            annotations: node_annotations(inputs, digest),
             taints: (control_plane && !inputs.schedulable_control_planes).then(ControlPlaneTaint::no_schedule),
         }),
         Kind::KubeletConfig(Kubelet {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use helix_crds::HelixPlatform;
 use helix_sim::inprocess::Universe;
 use helix_sim::inprocess::life::Life;
+use helix_sim::lives::run;
+use helix_sim::lives::scenarios::SCENARIOS;
 use helix_sim::world::latencies::Span;
 use helix_sim::world::machine::GuestLatencies;
 use helix_sim::world::{Latencies, WorldConfig};
@@ -107,4 +109,24 @@ pub(crate) fn steady_sweep() -> Result<Vec<Figure>, String> {
     }
     let calls = number(life.universe().counts().hetzner - before) / SWEEPS;
     Ok(vec![Figure::new("hetzner-calls-of-a-steady-sweep-99", calls, "calls", 12.0)])
+}
+
+/// Random lives, two at a time, as many as tell the time of ten thousand well enough.
+pub(crate) fn ten_thousand_lives() -> Result<Vec<Figure>, String> {
+    const SAMPLE: u64 = 100;
+    const ALL: f64 = 10_000.0;
+    let random = SCENARIOS.first().ok_or("there is no scenario")?;
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let halves = [0..SAMPLE / 2, SAMPLE / 2..SAMPLE];
+        let lives = halves.map(|seeds| {
+            scope.spawn(move || seeds.into_iter().try_for_each(|seed| run::live(random, seed, false).map(drop)))
+        });
+        lives.into_iter().try_for_each(|half| match half.join() {
+            Ok(lived) => lived.map_err(|failure| failure.to_string()),
+            Err(_) => Err("a life panicked".to_owned()),
+        })
+    })?;
+    let minutes = began.elapsed().as_secs_f64() / 60.0 * ALL / number(SAMPLE);
+    Ok(vec![Figure::new("lives-10000-by-a-sample-of-100", minutes, "min", 10.0)])
 }

@@ -26,7 +26,8 @@ struct Arguments {
 type Measure = fn() -> Result<Vec<Figure>, String>;
 
 /// Every measurement, by the beginning of its figures' names.
-const MEASUREMENTS: [(&str, Measure); 6] = [
+const MEASUREMENTS: [(&str, Measure); 7] = [
+    ("lives-10000", lives::ten_thousand_lives),
     ("engine-overhead", lives::overhead),
     ("hetzner-calls-per-further-server", lives::calls_per_server),
     ("hetzner-calls-of-a-steady-sweep", lives::steady_sweep),

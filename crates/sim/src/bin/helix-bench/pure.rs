@@ -8,7 +8,7 @@ use helix_plan::forecast::{assumed, forecast};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{CloudFacts, NodeTaint, Observed};
 use helix_plan::plan;
-use helix_plan::render::machine_config::{MachineConfigInputs, MachineRole, render_machine_config};
+use helix_plan::render::machine_config::{KubernetesVersions, MachineConfigInputs, MachineRole, render_machine_config};
 use helix_plan::validated::ValidatedPlatform;
 use jiff::Timestamp;
 
@@ -45,7 +45,7 @@ pub(crate) fn machine_config() -> Result<Vec<Figure>, String> {
     let identity = PlatformIdentity { namespace: "bench".into(), name: "bench".into(), uid: "bench".into() };
     let inputs = MachineConfigInputs {
         talos_version: semver::Version::new(1, 13, 9),
-        kubernetes_version: semver::Version::new(1, 36, 3),
+        kubernetes: KubernetesVersions::all(&semver::Version::new(1, 36, 3)),
         role: MachineRole::ControlPlane,
         machine: identity.machine("cp", 0),
         server_id: 1,

@@ -21,9 +21,24 @@ impl Inner {
         path: &str,
         effect: impl Fn(&mut Self) -> ApiResult<T>,
     ) -> Result<T, CloudError> {
+        let answer = self.request_unseen(method, path, effect);
+        match &answer {
+            Ok(_) => self.say(format_args!("{method} {path}")),
+            Err(error) => self.say(format_args!("{method} {path}: {error}")),
+        }
+        answer
+    }
+
+    fn request_unseen<T>(
+        &mut self,
+        method: &str,
+        path: &str,
+        effect: impl Fn(&mut Self) -> ApiResult<T>,
+    ) -> Result<T, CloudError> {
         self.counts.hetzner += 1;
         let budget = self.world.admit(self.project, self.now);
         if !budget.admitted {
+            self.counts.refused_by_limit += 1;
             let resets_at = Timestamp::from_second(budget.reset).unwrap_or(self.now);
             return Err(CloudError::RateLimited { resets_at });
         }

@@ -96,6 +96,11 @@ impl EtcdModel {
         Ok(&cluster.members)
     }
 
+    /// The members of every cluster, whether it has a leader or not.
+    pub(super) fn memberships(&self) -> impl Iterator<Item = &[Member]> {
+        self.clusters.values().map(|cluster| cluster.members.as_slice())
+    }
+
     pub(super) fn has_leader(&self, data: EtcdData) -> bool {
         self.led(data).is_ok()
     }

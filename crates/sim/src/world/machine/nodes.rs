@@ -10,7 +10,19 @@ use jiff::Timestamp;
 use super::Guests;
 use super::config::{NodeTaint, Role};
 use super::guest::Guest;
+use super::workloads::Workloads;
 use crate::world::ids::ServerId;
+
+/// What a node's `Ready` condition says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeCondition {
+    /// `True`
+    Ready,
+    /// `False`
+    NotReady,
+    /// `Unknown`: its kubelet has fallen silent.
+    Silent,
+}
 
 /// A node object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +37,12 @@ pub struct Node {
     pub annotations: BTreeMap<String, String>,
     /// Taints.
     pub taints: Vec<NodeTaint>,
-    /// Whether it is ready.
-    pub ready: bool,
+    /// What its `Ready` condition says.
+    pub condition: NodeCondition,
+    /// Since when it says so.
+    pub since: Timestamp,
+    /// Whether no pod is scheduled to it.
+    pub unschedulable: bool,
     /// The kubelet's version.
     pub kubelet_version: String,
     /// Its address in the private network.
@@ -44,8 +60,9 @@ pub struct AddOns {
 
 /// What one cluster's etcd holds, as far as it is modelled.
 #[derive(Clone, Debug, Default)]
-struct Registry {
-    nodes: BTreeMap<String, Node>,
+pub(super) struct Registry {
+    pub(super) nodes: BTreeMap<String, Node>,
+    pub(super) workloads: Workloads,
     add_ons: AddOns,
     /// When nodes whose kubelets have fallen silent will count as not ready.
     silent: BTreeMap<String, Timestamp>,
@@ -59,9 +76,10 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// When the next node stops being ready.
+    /// When the next node stops being ready, or the next pod ends.
     pub(super) fn due(&self) -> Option<Timestamp> {
-        self.registries.values().flat_map(|registry| registry.silent.values()).min().copied()
+        let silent = self.registries.values().flat_map(|registry| registry.silent.values()).min().copied();
+        self.registries.values().filter_map(|registry| registry.workloads.due()).chain(silent).min()
     }
 
     /// Keeps what a cluster holds now for a snapshot of this cluster and revision.
@@ -89,6 +107,25 @@ impl Guests {
         let cluster = self.served_by(server)?;
         self.etcd.revise(cluster);
         Some(&mut self.nodes.registries.entry(cluster).or_default().nodes)
+    }
+
+    /// The nodes of every cluster, whether its API answers or not.
+    pub fn all_nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.registries.values().flat_map(|registry| registry.nodes.values())
+    }
+
+    pub(super) fn registries(&self) -> impl Iterator<Item = &Registry> {
+        self.nodes.registries.values()
+    }
+
+    pub(super) fn registry_at(&self, server: ServerId) -> Option<&Registry> {
+        self.nodes.registries.get(&self.served_by(server)?)
+    }
+
+    pub(super) fn registry_at_mut(&mut self, server: ServerId) -> Option<&mut Registry> {
+        let cluster = self.served_by(server)?;
+        self.etcd.revise(cluster);
+        Some(self.nodes.registries.entry(cluster).or_default())
     }
 
     /// What the cluster whose API the machine `server` serves runs besides Kubernetes itself.
@@ -141,7 +178,7 @@ impl Guests {
             });
             if at <= now {
                 up.registered = true;
-                let node = node_of(guest);
+                let node = node_of(guest, now);
                 let registry = self.nodes.registries.entry(*cluster).or_default();
                 registry.nodes.entry(node.name.clone()).or_insert(node);
                 self.etcd.revise(*cluster);
@@ -164,7 +201,8 @@ impl Guests {
             let speaks = guest.uptime().is_some_and(|up| up.registered && up.kubelet_at <= now);
             if speaks {
                 registry.silent.remove(&node.name);
-                node.ready = add_ons.pod_network;
+                let said = if add_ons.pod_network { NodeCondition::Ready } else { NodeCondition::NotReady };
+                node.say(said, now);
                 guest.node_ready = add_ons.pod_network;
                 tell(guest, node);
             }
@@ -184,11 +222,21 @@ impl Guests {
                             && guest.uptime().is_some_and(|up| up.registered && up.kubelet_at <= now)
                     })
                 };
-                for node in registry.nodes.values().filter(|node| node.ready && !spoken_for(node)) {
+                let speaking = |node: &&Node| node.condition != NodeCondition::Silent;
+                for node in registry.nodes.values().filter(speaking).filter(|node| !spoken_for(node)) {
                     registry.silent.entry(node.name.clone()).or_insert_with(|| now + pace.draw(|_| grace));
                 }
             }
             registry.give_up(now);
+            registry.workloads.settle(&registry.nodes, now);
+        }
+    }
+}
+
+impl Node {
+    fn say(&mut self, condition: NodeCondition, now: Timestamp) {
+        if self.condition != condition {
+            (self.condition, self.since) = (condition, now);
         }
     }
 }
@@ -198,7 +246,7 @@ impl Registry {
     fn give_up(&mut self, now: Timestamp) {
         for (name, at) in &self.silent {
             if let Some(node) = self.nodes.get_mut(name).filter(|_| *at <= now) {
-                node.ready = false;
+                node.say(NodeCondition::Silent, now);
             }
         }
         self.silent.retain(|_, at| *at > now);
@@ -247,7 +295,7 @@ fn kubernetes_authority(guest: &Guest) -> Option<&str> {
 }
 
 /// The node object as this machine's kubelet registers it; Talos' labels and annotations come after.
-fn node_of(guest: &Guest) -> Node {
+fn node_of(guest: &Guest, now: Timestamp) -> Node {
     let machine = guest.config().and_then(|config| config.machine());
     Node {
         name: guest.hostname().to_owned(),
@@ -255,7 +303,9 @@ fn node_of(guest: &Guest) -> Node {
         labels: [("kubernetes.io/hostname".to_owned(), guest.hostname().to_owned())].into(),
         annotations: BTreeMap::new(),
         taints: taints_at_birth(guest),
-        ready: false,
+        condition: NodeCondition::NotReady,
+        since: now,
+        unschedulable: false,
         kubelet_version: machine.and_then(|m| m.kubelet().version().map(str::to_owned)).unwrap_or_default(),
         internal_ip: guest.host().private_ipv4,
     }

@@ -9,7 +9,7 @@ use super::Guests;
 use super::config::{Grammar, MachineConfig, Role};
 use super::events::Happening;
 use super::guest::{Guest, Stage};
-use super::phase::{GoingDown, Phase, Wipe};
+use super::phase::{Etcd, GoingDown, Phase, Wipe};
 use super::status::{RpcCode, RpcError};
 use super::upgrade::SystemImage;
 use crate::world::ids::ServerId;
@@ -188,6 +188,23 @@ impl Guests {
             self.settle(now);
         }
         Ok(Applied { mode: chosen, details: details.to_owned() })
+    }
+
+    /// The machine hangs: it has power and does nothing any more, until it is powered off and on.
+    pub fn hang(&mut self, server: ServerId, now: Timestamp) {
+        if let Some(guest) = self.guests.get_mut(&server) {
+            guest.enter(Phase::Dead);
+        }
+        self.settle(now);
+    }
+
+    /// The etcd of this control plane stops answering and does not come back by itself: its disk is full, say.
+    pub fn break_etcd(&mut self, server: ServerId, now: Timestamp) {
+        if let Some(up) = self.guests.get_mut(&server).and_then(Guest::uptime_mut) {
+            up.etcd = Etcd::Starting { until: Timestamp::MAX };
+            up.api_server = false;
+        }
+        self.settle(now);
     }
 
     /// The static pods of this control plane end, its API server among them; its kubelet starts them again.

@@ -3,10 +3,11 @@
 //! A field is owned where Helix derives it from the platform's specification or the secret bundle and relies on it
 //! afterwards; each row says what to write instead.
 
+use helix_crds::labels;
 use serde_json::{Map, Value};
 
+use super::super::MachineRole;
 use super::super::labels::kubelet_may_set;
-use super::super::{CONFIG_ANNOTATION, MachineRole};
 use super::{Found, PatchProblem, below, fields};
 
 const BY_BUNDLE: &str = "it comes from the platform's secret bundle and cannot be changed; remove it from the patch";
@@ -172,7 +173,7 @@ fn check_node_metadata(role: MachineRole, map: &Map<String, Value>) -> Result<()
     let refuse =
         |name: &str, key: &str, remedy| Err((below(&below("machine", name), key), PatchProblem::Owned { remedy }));
     if let Some(annotations) = section("nodeAnnotations") {
-        for key in [CONFIG_ANNOTATION, "$patch"] {
+        for key in [labels::CONFIG, labels::CONTROL_PLANE, "$patch"] {
             if annotations.contains_key(key) {
                 return refuse("nodeAnnotations", key, "Helix writes it; remove it from the patch");
             }

@@ -46,7 +46,7 @@ pub(super) struct Machine<'a> {
     pub(super) kernel: Option<Kernel>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) node_labels: BTreeMap<&'a str, &'a str>,
-    pub(super) node_annotations: BTreeMap<&'a str, &'a str>,
+    pub(super) node_annotations: BTreeMap<&'static str, String>,
 }
 
 #[derive(Serialize)]

@@ -4,11 +4,12 @@
 //! of 1.13. Here is what came with 1.14: kinds of documents, and the old fields that may no longer be used because a
 //! document which Helix writes has taken their place.
 
+use helix_crds::labels;
 use serde_json::{Map, Value};
 
+use super::super::MachineRole;
 use super::super::labels::kubelet_may_set;
 use super::super::patch::{Found, PatchProblem, check_style_1_13};
-use super::super::{CONFIG_ANNOTATION, MachineRole};
 
 const BY_BUNDLE: &str = "it comes from the platform's secret bundle and cannot be changed; remove it from the patch";
 const BY_NETWORK: &str = "set it by spec.provider.hetzner.network, before the platform is made";
@@ -166,7 +167,8 @@ fn check_node_metadata(role: MachineRole, map: &Map<String, Value>) -> Result<()
     let section = |name: &str| map.get(name).and_then(Value::as_object).into_iter().flat_map(Map::keys);
     let refuse =
         |name: &str, key: &str, remedy| Err((format!("KubeNodeConfig.{name}.{key}"), PatchProblem::Owned { remedy }));
-    if let Some(key) = section("annotations").find(|key| *key == CONFIG_ANNOTATION || *key == "$patch") {
+    let ours = [labels::CONFIG, labels::CONTROL_PLANE, "$patch"];
+    if let Some(key) = section("annotations").find(|key| ours.contains(&key.as_str())) {
         return refuse("annotations", key, "Helix writes it; remove it from the patch");
     }
     match section("labels").find(|key| role == MachineRole::Worker && !kubelet_may_set(key)) {

@@ -9,7 +9,7 @@ use crate::secrets::tests::reference;
 fn inputs(role: MachineRole) -> MachineConfigInputs {
     MachineConfigInputs {
         talos_version: Version::new(1, 14, 4),
-        kubernetes_version: Version::new(1, 37, 0),
+        kubernetes: KubernetesVersions::all(&Version::new(1, 37, 0)),
         ..inputs_1_13(role)
     }
 }
@@ -141,7 +141,7 @@ fn the_renderer_version_stands_for_the_text() {
     let text = crate::secrets::short_hex(&hash.finalize());
     assert_eq!(
         (digest::renderer_version(&Version::new(1, 14, 4)), text.as_str()),
-        (1, "2c3bd4cdd2d6c3007c689743585a8017")
+        (2, "abd677284db95c14c72361dd248ae8b2")
     );
 }
 

@@ -97,6 +97,11 @@ impl Guests {
         }
     }
 
+    /// The members of every cluster of the model, as nobody but the world itself can see them.
+    pub fn etcd_memberships(&self) -> impl Iterator<Item = &[Member]> {
+        self.etcd.memberships()
+    }
+
     /// `EtcdMemberList` of the model.
     ///
     /// # Errors

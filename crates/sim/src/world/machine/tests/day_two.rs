@@ -106,20 +106,20 @@ fn nodes_are_ready_with_a_pod_network_and_not_long_after_their_machine_stops() {
     let server = lab.control_planes(1)[0];
     let worker = lab.machine(9, "worker");
     lab.pass(60);
-    assert!(!lab.node(server, "machine-9").ready);
+    assert!(lab.node(server, "machine-9").condition != NodeCondition::Ready);
     let add_ons = AddOns { pod_network: true, cloud_controller: true };
     assert!(lab.guests.set_add_ons(server, add_ons, lab.now));
-    assert!(lab.node(server, "machine-9").ready);
+    assert!(lab.node(server, "machine-9").condition == NodeCondition::Ready);
     assert_eq!(lab.guest(worker).status(lab.now), (Stage::Running, true));
     assert_eq!(lab.node(server, "machine-9").provider_id.as_deref(), Some("hcloud://9"));
     lab.guests.power_off(worker, lab.now);
     lab.pass(20);
-    assert!(lab.node(server, "machine-9").ready, "nobody has noticed yet");
+    assert!(lab.node(server, "machine-9").condition == NodeCondition::Ready, "nobody has noticed yet");
     lab.pass(40);
-    assert!(!lab.node(server, "machine-9").ready);
+    assert!(lab.node(server, "machine-9").condition != NodeCondition::Ready);
     lab.power_on(9, None);
     lab.pass(90);
-    assert!(lab.node(server, "machine-9").ready);
+    assert!(lab.node(server, "machine-9").condition == NodeCondition::Ready);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::NodeTaint;
 use helix_plan::render::machine_config::{
-    CONFIG_ANNOTATION, MachineConfigInputs, MachineRole, Storage, render_machine_config,
+    CONFIG_ANNOTATION, KubernetesVersions, MachineConfigInputs, MachineRole, Storage, render_machine_config,
 };
 use helix_plan::secrets::{CertificateAuthority, Secret, SecretBundle};
 use semver::Version;
@@ -38,7 +38,7 @@ fn inputs(role: MachineRole, storage: Option<Storage>, crowded: bool) -> Machine
     let taint = NodeTaint { key: "dedicated".into(), value: "data".into(), effect: "NoSchedule".into() };
     MachineConfigInputs {
         talos_version: Version::new(1, 13, 9),
-        kubernetes_version: Version::new(1, 36, 3),
+        kubernetes: KubernetesVersions::all(&Version::new(1, 36, 3)),
         role,
         machine: identity.machine(if role == MachineRole::Worker { "storage" } else { "cp" }, 1),
         server_id: 4711,

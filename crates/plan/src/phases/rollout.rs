@@ -1,0 +1,302 @@
+//! Changes of machines that exist: another Talos, another configuration, or leaving the platform.
+//!
+//! One machine at a time goes through a fixed course: its node is marked and cordoned, its pods get time to leave, then
+//! the machine is disturbed, and when it serves again (or its successor does) the mark goes. Where a machine stands on
+//! that course is read from the world, so a new process goes on where the old one was. Who may begin is decided in
+//! [`pace`]; the course of a machine that leaves is in [`leave`].
+
+mod leave;
+mod pace;
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::pace::Pacer;
+use super::{Context, Outcome, health, kubernetes, machine_configs, nodes, roster};
+use crate::disruption::{Cause, Mark};
+use crate::guard::{self, Guard};
+use crate::names::MachineName;
+use crate::observed::TalosFacts;
+use crate::render::machine_config::{ChangeClass, ConfigDigest, MachineConfigInputs, change_class, installer_image};
+use crate::report::{Block, State, Wait};
+use crate::step::Step;
+
+/// How long a machine may take, after its pods have left, to serve again: an installation and two boots.
+const COMES_BACK: SignedDuration = SignedDuration::from_mins(20);
+
+/// What is to be different about a running machine.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Change {
+    /// Another Talos.
+    Upgrade {
+        /// As in `v1.14.0`.
+        version: String,
+        /// The installer's image.
+        image: String,
+    },
+    /// Another configuration, which comes into force by itself.
+    Reconfigure(Box<MachineConfigInputs>, ConfigDigest),
+    /// Another configuration, which comes into force by a reboot.
+    Reboot(Box<MachineConfigInputs>, ConfigDigest),
+}
+
+impl Change {
+    /// Whether the machine is away for a while.
+    pub(super) fn reboots(&self) -> bool {
+        self.cause().is_some()
+    }
+
+    /// What the machine is to be after it, as an identity.
+    pub(super) fn wanted(&self) -> &str {
+        match self {
+            Self::Upgrade { version, .. } => version,
+            Self::Reconfigure(_, digest) | Self::Reboot(_, digest) => digest.as_str(),
+        }
+    }
+
+    /// How the machine is marked for it, if it is disturbed.
+    fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Upgrade { .. } => Some(Cause::Upgrade),
+            Self::Reboot(..) => Some(Cause::Reboot),
+            Self::Reconfigure(..) => None,
+        }
+    }
+
+    fn step(self, machine: &MachineName) -> Step {
+        match self {
+            Self::Upgrade { version, image } => Step::UpgradeTalos { machine: machine.clone(), version, image },
+            Self::Reconfigure(inputs, digest) => Step::ReconfigureMachine { inputs, digest, reboot: false },
+            Self::Reboot(inputs, digest) => Step::ReconfigureMachine { inputs, digest, reboot: true },
+        }
+    }
+}
+
+/// What is to be different about a machine that answers; `None` where nothing is, or where that cannot be told.
+///
+/// Talos first: a configuration is written in the style of the version that it is for.
+pub(super) fn change(context: &Context<'_>, machine: &MachineName) -> Option<Change> {
+    let Some(TalosFacts::Configured { version, .. }) = context.observed.talos_of(machine) else { return None };
+    let wanted = format!("v{}", context.platform.versions.talos);
+    if *version != wanted && kubernetes::talos_path(context, version).is_ok() {
+        let image = installer_image(&context.platform.schematic, &context.platform.versions.talos);
+        return Some(Change::Upgrade { version: wanted, image });
+    }
+    if *version != wanted {
+        // Its configuration is of its own version's style, and waits for the way to be open.
+        return None;
+    }
+    let (inputs, digest) = machine_configs::wanted(context, machine)?;
+    let running = machine_configs::running_digest(context, machine)?;
+    match change_class(running, digest, &context.platform.versions.talos) {
+        // What is decided at birth is the roster's: the machine is replaced.
+        ChangeClass::None | ChangeClass::Replace => None,
+        ChangeClass::NoReboot => Some(Change::Reconfigure(inputs.clone(), digest.clone())),
+        ChangeClass::Reboot => Some(Change::Reboot(inputs.clone(), digest.clone())),
+    }
+}
+
+/// Whether what the machine is to be is decided at birth, so that only another machine can be it.
+pub(super) fn is_reborn(context: &Context<'_>, machine: &MachineName) -> bool {
+    let class = || {
+        let (_, digest) = machine_configs::wanted(context, machine)?;
+        let running = machine_configs::running_digest(context, machine)?;
+        Some(change_class(running, digest, &context.platform.versions.talos))
+    };
+    class() == Some(ChangeClass::Replace)
+}
+
+pub(super) fn plan(context: &Context<'_>) -> Outcome {
+    let mut rollout = Rollout { context, pacer: Pacer::of(context), steps: Vec::new(), states: Vec::new() };
+    rollout.say_what_is_not_done();
+    for (machine, leaving) in context.roster.leavers() {
+        rollout.leave(machine, leaving);
+    }
+    let staying: Vec<MachineName> = roster::staying(context).cloned().collect();
+    for machine in staying.iter().filter(|machine| !context.observed.intents.hold.contains(machine)) {
+        rollout.keep(machine);
+    }
+    rollout.outcome()
+}
+
+struct Rollout<'c, 'a> {
+    context: &'c Context<'a>,
+    pacer: Pacer,
+    steps: Vec<Step>,
+    states: Vec<State>,
+}
+
+impl Rollout<'_, '_> {
+    fn say_what_is_not_done(&mut self) {
+        let roster = &self.context.roster;
+        if !roster.approved {
+            self.states.push(State::Blocked(Block::approval_needed(&roster.destruction)));
+        }
+        for machine in roster::staying(self.context) {
+            let version = self.context.observed.talos_of(machine).map(TalosFacts::version).unwrap_or_default();
+            if let Err(refusal) = kubernetes::talos_path(self.context, version) {
+                self.states.push(State::Blocked(Block::UpgradeRefused(refusal)));
+                break;
+            }
+        }
+        if let Some(refusal) = &self.context.kubernetes.refusal {
+            self.states.push(State::Blocked(Block::UpgradeRefused(refusal.clone())));
+        }
+        for many in &roster.too_many_lost {
+            let (pool, lost, most) = (many.pool.clone(), many.lost, many.most);
+            self.states.push(State::Blocked(Block::TooManyLost { pool, lost, most }));
+        }
+    }
+
+    fn wait(&mut self, wait: Wait) {
+        self.states.push(State::WaitingOn(wait));
+    }
+
+    /// A machine that stays: goes on with what was begun, or begins what is due.
+    fn keep(&mut self, machine: &MachineName) {
+        let change = change(self.context, machine);
+        let mark = self.context.mark_of(machine);
+        self.watch(machine, mark);
+        match (mark.filter(|mark| mark.cause != Cause::Ailing), change) {
+            (None, None) => {}
+            (Some(mark), None) => self.finish(machine, mark),
+            // Its departure was called off.
+            (Some(mark), Some(_)) if mark.cause == Cause::Leave => self.uncordon(machine, mark),
+            (Some(mark), Some(change)) => self.go_on(machine, mark, change),
+            (None, Some(change)) => self.begin(machine, change),
+        }
+    }
+
+    /// Marks a machine that ails, so that it is known since when; takes the mark away when it is well again.
+    fn watch(&mut self, machine: &MachineName, mark: Option<Mark>) {
+        let ails = health::ails(self.context, machine);
+        match mark {
+            None if ails => {
+                let mark = Mark::new(Cause::Ailing, true, self.context.now);
+                self.steps.push(Step::MarkNode { machine: machine.clone(), mark });
+            }
+            Some(mark) if mark.cause == Cause::Ailing && !ails => self.uncordon(machine, mark),
+            _ => {}
+        }
+    }
+
+    /// The machine is as it should be, or does not answer yet: frees it once it serves again.
+    fn finish(&mut self, machine: &MachineName, mark: Mark) {
+        if mark.cause == Cause::Leave || health::serves(self.context, machine) {
+            self.uncordon(machine, mark);
+        } else if mark.age(self.context.now) > self.patience() {
+            self.states.push(State::Blocked(Block::RolloutHalted { machine: machine.clone(), since: mark.since }));
+        } else {
+            self.wait(Wait::ComesBack(machine.clone()));
+        }
+    }
+
+    fn uncordon(&mut self, machine: &MachineName, mark: Mark) {
+        self.steps.push(Step::UnmarkNode { machine: machine.clone(), stays_cordoned: mark.was_cordoned });
+    }
+
+    /// How long a marked machine may take altogether.
+    fn patience(&self) -> SignedDuration {
+        self.context.platform.pace.drain_timeout + COMES_BACK
+    }
+
+    fn go_on(&mut self, machine: &MachineName, mark: Mark, change: Change) {
+        if !change.reboots() {
+            // What was begun is not needed any more.
+            return self.uncordon(machine, mark);
+        }
+        if mark.age(self.context.now) > self.patience() {
+            self.states.push(State::Blocked(Block::RolloutHalted { machine: machine.clone(), since: mark.since }));
+        }
+        if self.drained(machine, mark) {
+            match self.pacer.may_reboot(self.context, machine) {
+                Ok(()) => self.steps.push(change.step(machine)),
+                Err(wait) => self.wait(wait),
+            }
+        }
+    }
+
+    fn begin(&mut self, machine: &MachineName, change: Change) {
+        let context = self.context;
+        if let Change::Upgrade { .. } = change
+            && let Some(first) = self.pacer.control_plane_to_upgrade_first(context, machine)
+        {
+            return self.wait(Wait::Upgrade { machine: first });
+        }
+        let Some(cause) = change.cause() else {
+            match self.pacer.take_turn(context, machine) {
+                Ok(()) => self.steps.push(change.step(machine)),
+                Err(wait) => self.wait(wait),
+            }
+            return;
+        };
+        if !self.window_is_open() {
+            return self.wait(Wait::Window);
+        }
+        if machine.is_control_plane() && !context.roster.approved && context.platform.control_plane.replicas == 1 {
+            return;
+        }
+        match self.pacer.take_turn(context, machine).and_then(|()| self.pacer.may_reboot(context, machine)) {
+            Ok(()) => self.cordon(machine, cause),
+            Err(wait) => self.wait(wait),
+        }
+    }
+
+    fn window_is_open(&self) -> bool {
+        self.context.platform.pace.window.is_none_or(|window| window.is_open(self.context.now))
+    }
+
+    fn cordon(&mut self, machine: &MachineName, cause: Cause) {
+        let was_cordoned = self.context.node_of(machine).is_some_and(|node| node.unschedulable);
+        let mark = Mark::new(cause, was_cordoned, self.context.now);
+        self.steps.push(Step::MarkNode { machine: machine.clone(), mark });
+    }
+
+    /// Whether the machine's pods have left, or have had their time. Else sends them away, or waits for them.
+    fn drained(&mut self, machine: &MachineName, mark: Mark) -> bool {
+        let context = self.context;
+        let Some(kubernetes) = context.observed.kubernetes.value() else {
+            self.wait(Wait::Api { endpoint: "the cluster".to_owned() });
+            return false;
+        };
+        let until: Timestamp = mark.since + context.platform.pace.drain_timeout;
+        let listens = context.node_of(machine).is_some_and(health::kubelet_listens);
+        if !guard::holds(Guard::DrainFirst) {
+            return true;
+        }
+        if until <= context.now || !listens || !nodes::is_registered(context, machine) {
+            return true;
+        }
+        let Some(pods) = kubernetes.pods.get(&machine.to_string()) else {
+            // The mark is new: its node has not been asked about yet.
+            self.wait(Wait::Drain { machine: machine.clone(), pods: Vec::new(), until });
+            return false;
+        };
+        if pods.is_empty() {
+            return true;
+        }
+        let names = pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect();
+        self.wait(Wait::Drain { machine: machine.clone(), pods: names, until });
+        let staying: Vec<_> = pods.iter().filter(|pod| !pod.leaving).cloned().collect();
+        if !staying.is_empty() {
+            self.steps.push(Step::EvictPods { machine: machine.clone(), pods: staying });
+        }
+        false
+    }
+
+    /// What is blocked is told first, then what is waited for (causes before those who wait for them), then what is done.
+    fn outcome(self) -> Outcome {
+        let Self { context, steps, mut states, .. } = self;
+        states.sort_by_key(|state| match state {
+            State::Blocked(_) => 0,
+            State::WaitingOn(Wait::Turn { .. } | Wait::Upgrade { .. } | Wait::Successor { .. }) => 2,
+            _ => 1,
+        });
+        if let Some(state) = states.into_iter().next() {
+            return Outcome::steps(steps).with_state(state);
+        }
+        if !steps.is_empty() {
+            return Outcome::steps(steps);
+        }
+        Outcome::done("every machine is as specified", context.observed.cloud.at())
+    }
+}

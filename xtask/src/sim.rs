@@ -1,0 +1,45 @@
+//! `cargo xtask sim [--seeds A..B] [--scenario NAME] [--seed N -v] [--break NAME]`: whole lives of platforms, by seeds.
+//!
+//! Builds `helix-lives` with the switches by which it can break a guard of the planner or the engine, runs it, and ends as
+//! it ends. What the arguments mean is said there: `cargo xtask sim --help`.
+
+use crate::error::Error;
+use crate::process;
+use crate::repository::Repository;
+
+/// The program.
+const PROGRAM: &str = "helix-lives";
+
+/// What breaks guards on demand; no other build has it.
+const FEATURE: &str = "mutations";
+
+/// Arguments of `cargo xtask sim`.
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Arguments {
+    /// Arguments of helix-lives
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    arguments: Vec<String>,
+}
+
+/// `cargo xtask sim`.
+///
+/// # Errors
+/// When it can't be built or run, or when a life failed.
+pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), Error> {
+    let mut cargo = repository.cargo();
+    // Optimised as a release is: thousands of lives in minutes.
+    cargo.args([
+        "build",
+        "--profile=bench",
+        "--locked",
+        "--package=helix-sim",
+        "--features",
+        FEATURE,
+        "--bin",
+        PROGRAM,
+    ]);
+    process::run(cargo.arg("--quiet"))?;
+    let built = repository.metadata()?.target_directory()?.join("release").join(PROGRAM);
+    process::run(std::process::Command::new(built).args(&arguments.arguments))
+}
