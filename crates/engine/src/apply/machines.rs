@@ -28,6 +28,10 @@ impl Applier<'_> {
         self.access.bundle.as_deref().ok_or_else(|| not_at_hand("the secret bundle"))
     }
 
+    fn render(&self, inputs: &MachineConfigInputs) -> Result<Secret, Met> {
+        render_machine_config(inputs, self.bundle()?).map_err(|error| Met::failed(error.reason(), error.to_string()))
+    }
+
     fn control_plane(&self, machine: &MachineName) -> Result<TalosRoute, Met> {
         let found = self.access.control_planes.iter().find(|control_plane| control_plane.machine == *machine);
         found
@@ -65,8 +69,7 @@ impl Applier<'_> {
     }
 
     pub(super) async fn reconfigure_machine(&self, inputs: &MachineConfigInputs, reboot: bool) -> Result<(), Met> {
-        let config = render_machine_config(inputs, self.bundle()?)
-            .map_err(|error| Met::failed(error.reason(), error.to_string()))?;
+        let config = self.render(inputs)?;
         let route = self.machine(&inputs.machine)?;
         if !reboot {
             return Ok(self.seams.talos.reconfigure(&route, &config, InForce::Now).await?);
@@ -111,9 +114,7 @@ impl Applier<'_> {
     }
 
     pub(super) async fn configure_machine(&self, address: Ipv4Addr, inputs: &MachineConfigInputs) -> Result<(), Met> {
-        let config = render_machine_config(inputs, self.bundle()?)
-            .map_err(|error| Met::failed(error.reason(), error.to_string()))?;
-        Ok(self.seams.talos.configure(address, &config).await?)
+        Ok(self.seams.talos.configure(address, &self.render(inputs)?).await?)
     }
 
     pub(super) async fn bootstrap_etcd(&self, machine: &MachineName) -> Result<(), Met> {

@@ -41,8 +41,6 @@ pub(crate) struct Access {
     /// Private addresses of workers, by which control planes reach them.
     pub(crate) workers: BTreeMap<MachineName, Ipv4Addr>,
     pub(crate) endpoints: ApiEndpoints,
-    /// Addresses in the platform's network, by the server's id.
-    pub(crate) private_addresses: BTreeMap<u64, Ipv4Addr>,
     /// The endpoint of the cluster's API that has answered in this turn.
     pub(crate) answered: Option<String>,
 }
@@ -113,11 +111,6 @@ pub(crate) fn prepare(
         control_planes,
         workers: workers.collect(),
         endpoints: api_endpoints(platform, cloud),
-        private_addresses: cloud
-            .servers
-            .iter()
-            .filter_map(|server| Some((server.id, cloud.private_ipv4(&server.private)?)))
-            .collect(),
         answered: None,
     }
 }

@@ -150,7 +150,7 @@ impl Asker<'_> {
         if machine.is_control_plane() {
             return server.public_ipv4.and_then(|address| self.access.to_control_plane(address)).into_iter().collect();
         }
-        let Some(node) = self.access.private_addresses.get(&server.id).copied() else {
+        let Some(node) = self.access.workers.get(machine).copied() else {
             return Vec::new();
         };
         self.through.iter().map(|route| TalosRoute { node: Some(node), ..route.clone() }).collect()

@@ -162,7 +162,7 @@ fn access() -> Access {
         credentials: Some(credentials),
         control_planes: (0..3).map(control_plane).collect(),
         endpoints: ApiEndpoints { front: Some(endpoint(100)), control_planes: (1..=3).map(endpoint).collect() },
-        private_addresses: [11, 12].map(|last| (u64::from(last), address(last))).into(),
+        workers: [(0, 11), (1, 12)].map(|(slot, last)| (identity().machine("w", slot), address(last))).into(),
         ..Access::none()
     }
 }

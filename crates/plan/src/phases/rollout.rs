@@ -11,6 +11,7 @@ mod pace;
 use jiff::{SignedDuration, Timestamp};
 
 use self::pace::Pacer;
+use super::machine_configs::Wanted;
 use super::{Context, Outcome, health, kubernetes, machine_configs, nodes, roster};
 use crate::disruption::{Cause, Mark};
 use crate::guard::{self, Guard};
@@ -85,9 +86,8 @@ pub(super) fn change(context: &Context<'_>, machine: &MachineName) -> Option<Cha
         // Its configuration is of its own version's style, and waits for the way to be open.
         return None;
     }
-    let (inputs, digest) = machine_configs::wanted(context, machine)?;
-    let running = machine_configs::running_digest(context, machine)?;
-    match change_class(running, digest, &context.platform.versions.talos) {
+    let (class, (inputs, digest)) = class_of(context, machine)?;
+    match class {
         // What is decided at birth is the roster's: the machine is replaced.
         ChangeClass::None | ChangeClass::Replace => None,
         ChangeClass::NoReboot => Some(Change::Reconfigure(inputs.clone(), digest.clone())),
@@ -97,12 +97,14 @@ pub(super) fn change(context: &Context<'_>, machine: &MachineName) -> Option<Cha
 
 /// Whether what the machine is to be is decided at birth, so that only another machine can be it.
 pub(super) fn is_reborn(context: &Context<'_>, machine: &MachineName) -> bool {
-    let class = || {
-        let (_, digest) = machine_configs::wanted(context, machine)?;
-        let running = machine_configs::running_digest(context, machine)?;
-        Some(change_class(running, digest, &context.platform.versions.talos))
-    };
-    class() == Some(ChangeClass::Replace)
+    class_of(context, machine).is_some_and(|(class, _)| class == ChangeClass::Replace)
+}
+
+/// What it takes to bring the machine from what it runs to what it is to be, and what that is.
+fn class_of<'c>(context: &'c Context<'_>, machine: &MachineName) -> Option<(ChangeClass, &'c Wanted)> {
+    let wanted = machine_configs::wanted(context, machine)?;
+    let running = machine_configs::running_digest(context, machine)?;
+    Some((change_class(running, &wanted.1, &context.platform.versions.talos), wanted))
 }
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
@@ -112,7 +114,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         rollout.leave(machine, leaving);
     }
     let staying: Vec<MachineName> = roster::staying(context).cloned().collect();
-    for machine in staying.iter().filter(|machine| !context.observed.intents.hold.contains(machine)) {
+    for machine in staying.iter().filter(|machine| !context.is_held(machine)) {
         rollout.keep(machine);
     }
     rollout.outcome()

@@ -198,7 +198,7 @@ impl Candidate<'_> {
     }
 
     fn is_held(&self, context: &Context<'_>) -> bool {
-        context.observed.intents.hold.contains(self.machine)
+        context.is_held(self.machine)
     }
 
     /// Whether it leaves for a reason of its own.

@@ -106,8 +106,8 @@ fn repairs(context: &Context<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     let network = network::ready(context);
     let firewall = firewall::of(context);
-    let held = |machine: &MachineName| context.observed.intents.hold.contains(machine);
-    for (machine, server) in context.machines().filter(|(machine, server)| !server.locked && !held(machine)) {
+    for (machine, server) in context.machines().filter(|(machine, server)| !server.locked && !context.is_held(machine))
+    {
         let machine = machine.clone();
         match (firewall, network) {
             (Some(firewall), _) if !server.firewalls.contains(&firewall.id) => {

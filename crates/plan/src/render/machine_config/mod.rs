@@ -39,9 +39,6 @@ use crate::names::MachineName;
 use crate::observed::NodeTaint;
 use crate::secrets::{Secret, SecretBundle};
 
-/// The node annotation that carries the [`ConfigDigest`] of the configuration which the machine runs.
-pub const CONFIG_ANNOTATION: &str = "helix.dev/config";
-
 /// The name of the user volume that `storage` makes.
 pub const STORAGE_VOLUME: &str = "longhorn";
 

@@ -225,7 +225,7 @@ fn a_digest_follows_every_input_and_the_annotation_carries_it() {
     let base = inputs(MachineRole::Worker);
     let digest = config_digest(&base, &bundle.digest());
     let main = &rendered(&base, &bundle)[0];
-    assert_eq!(main["machine"]["nodeAnnotations"][CONFIG_ANNOTATION], digest.as_str());
+    assert_eq!(main["machine"]["nodeAnnotations"][helix_crds::labels::CONFIG], digest.as_str());
     assert_eq!(digest, config_digest(&base.clone(), &bundle.digest()));
     assert_ne!(digest, config_digest(&base, "another bundle"));
 

@@ -122,7 +122,7 @@ fn the_annotation_carries_the_digest() {
     let (bundle, inputs) = (plain_bundle(), inputs(MachineRole::Worker));
     let digest = config_digest(&inputs, &bundle.digest());
     let documents = rendered(&inputs, &bundle);
-    assert_eq!(of_kind(&documents, "KubeNodeConfig")["annotations"][CONFIG_ANNOTATION], digest.as_str());
+    assert_eq!(of_kind(&documents, "KubeNodeConfig")["annotations"][helix_crds::labels::CONFIG], digest.as_str());
     let older = MachineConfigInputs { talos_version: Version::new(1, 13, 9), ..inputs };
     assert_ne!(config_digest(&older, &bundle.digest()), digest);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::NodeTaint;
 use helix_plan::render::machine_config::{
-    CONFIG_ANNOTATION, KubernetesVersions, MachineConfigInputs, MachineRole, Storage, render_machine_config,
+    KubernetesVersions, MachineConfigInputs, MachineRole, Storage, render_machine_config,
 };
 use helix_plan::secrets::{CertificateAuthority, Secret, SecretBundle};
 use semver::Version;
@@ -127,7 +127,7 @@ fn both_styles_say_the_same() {
                 let render = |inputs| render_machine_config(inputs, &bundle()).unwrap();
                 let said = facts(render(&old).expose(), Grammar::V1_13);
                 assert_eq!(said["provider id"], r#"Some("hcloud://4711")"#);
-                assert!(said["annotations"].contains(CONFIG_ANNOTATION));
+                assert!(said["annotations"].contains(helix_crds::labels::CONFIG));
                 assert_eq!(said["network plug-in"], "none");
                 assert_eq!(facts(render(&new).expose(), Grammar::V1_14), said, "{role:?} {storage:?} {crowded}");
             }
