@@ -9,6 +9,7 @@
 
 mod cloud;
 mod facts;
+pub mod fleet;
 pub mod life;
 mod secrets;
 mod store;
@@ -16,6 +17,7 @@ mod talos;
 mod trace;
 mod workload;
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +26,7 @@ use helix_crds::HelixPlatform;
 use helix_engine::Project;
 use helix_engine::seams::{Clock, Receipt, Seams};
 use helix_engine::turn::Turn;
+use helix_plan::names::PlatformIdentity;
 use jiff::Timestamp;
 
 use crate::lives::watch::{Breach, Watch};
@@ -63,7 +66,8 @@ pub(crate) struct Inner {
     pub(crate) world: World,
     pub(crate) project: ProjectId,
     pub(crate) now: Timestamp,
-    stored: Stored,
+    /// What is stored, by the platform's UID.
+    stored: BTreeMap<String, Stored>,
     /// The receipt of a teardown, which outlives what else is stored.
     receipt: Option<Receipt>,
     pub(crate) counts: Counts,
@@ -91,7 +95,7 @@ impl Universe {
             world,
             project,
             now,
-            stored: Stored::default(),
+            stored: BTreeMap::new(),
             receipt: None,
             counts: Counts::default(),
             trace: Trace::default(),
@@ -223,7 +227,7 @@ impl Universe {
 
     /// Loses everything that was stored.
     pub fn lose_store(&self) {
-        self.lock().stored = Stored::default();
+        self.lock().stored.clear();
     }
 
     /// Kills the engine at this of the calls from now on, counted from 1.
@@ -287,9 +291,13 @@ impl Inner {
         self.trace.say(what);
     }
 
-    /// What is in the store.
-    pub(crate) fn stored(&self) -> &Stored {
-        &self.stored
+    /// What is in the store of one platform, if anything is.
+    pub(crate) fn stored(&self, uid: &str) -> Option<&Stored> {
+        self.stored.get(uid)
+    }
+
+    fn stored_of(&mut self, platform: &PlatformIdentity) -> &mut Stored {
+        self.stored.entry(platform.uid.clone()).or_default()
     }
 }
 

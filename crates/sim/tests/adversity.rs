@@ -270,3 +270,52 @@ fn a_later_phase_that_is_not_built_is_told() {
     assert_eq!(reason, "NotImplemented");
     assert!(message.contains("SecurityWeave is not implemented yet"), "{message}");
 }
+
+/// Others in the project have so many placement groups.
+fn take_placement_groups(life: &Life, number: usize) {
+    life.universe().with_world(|world, project, now| {
+        for number in 0..number {
+            let name = format!("of-others-{number}");
+            world.create_placement_group(project, &name, Labels::new(), now).expect("there is room");
+        }
+    });
+}
+
+/// A life in a project with so many groups of others, and the names of its servers that are in one.
+fn grouped_beside(of_others: usize) -> (Life, Vec<String>) {
+    let mut life = Life::new(universe(16), sandbox());
+    take_placement_groups(&life, of_others);
+    // A pool whose name comes before the control planes' own must not take the last group from them.
+    life.edit(|platform| "a".clone_into(&mut platform.spec.worker_pools[0].name));
+    assert_eq!(life.until_ready(HOUR), Ok(()));
+    let grouped = life.universe().with_world(|world, project, _| {
+        let servers = world.project(project).servers.values();
+        servers.filter(|it| it.placement_group.is_some()).map(|it| it.meta.name.clone()).collect()
+    });
+    (life, grouped)
+}
+
+#[test]
+fn machines_that_can_go_without_a_placement_group_do_where_the_project_has_none_left() {
+    let (_, grouped) = grouped_beside(50);
+    assert_eq!(grouped, Vec::<String>::new(), "each control plane has a location of its own");
+    let (mut life, grouped) = grouped_beside(49);
+    assert_eq!(grouped, ["sandbox-cp-0", "sandbox-cp-1", "sandbox-cp-2"]);
+    let before = life.universe().counts().hetzner;
+    live(&mut life, 60);
+    let calls = life.universe().counts().hetzner - before;
+    assert!(calls <= 7 * 10, "the missing group is asked for again and again: {calls} calls in an hour");
+    life.until_gone(HOUR).unwrap();
+}
+
+#[test]
+fn control_planes_of_one_location_wait_for_their_placement_group() {
+    let mut life = Life::new(universe(17), sandbox());
+    take_placement_groups(&life, 50);
+    life.edit(|platform| platform.spec.control_plane.placements.truncate(1));
+    live(&mut life, 20);
+    let (reason, message) = ready_condition(&life);
+    assert_eq!(reason, "LimitExceeded", "{message}");
+    assert!(message.contains("placement group sandbox-cp-0"), "{message}");
+    assert_eq!(servers(&life), 0);
+}

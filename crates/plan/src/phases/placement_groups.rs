@@ -1,11 +1,14 @@
 //! Placement groups keep a pool's machines on different hosts. Hetzner admits ten servers to a group, so a pool has one
 //! group for every ten slots, and a machine's slot says which is its group. A group that no machine needs is deleted.
+//!
+//! A project has few groups, and all its platforms share them. Where there is none left, workers go without, since their
+//! pods can move, and so do control planes that have a location each; others wait until theirs can be had.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Outcome, servers};
 use crate::names::MachineName;
-use crate::observed::PlacementGroup;
+use crate::observed::SetbackKind;
 use crate::step::{ResourceKind, Step};
 use crate::validated::{Pool, Spread};
 
@@ -21,46 +24,97 @@ pub fn groups_of(pool: &Pool) -> u32 {
     }
 }
 
-/// The group of a machine; `None` while it does not exist.
-pub(super) fn of<'a>(context: &Context<'a>, machine: &MachineName) -> Option<&'a PlacementGroup> {
-    let name = context.platform.identity.placement_group_name(machine.pool(), machine.slot() / GROUP_SIZE);
-    context.cloud.placement_groups.iter().find(|group| group.name == name)
+/// Where a machine that is to be made stands with its group.
+pub(super) enum Membership {
+    /// It is made in that group, by id.
+    In(u64),
+    /// It is made without one.
+    Without,
+    /// The group has to be made first.
+    NotYet,
+}
+
+/// The group that a machine is to be made in.
+pub(super) fn membership(context: &Context<'_>, pool: &Pool, machine: &MachineName) -> Membership {
+    if pool.spread == Spread::None {
+        return Membership::Without;
+    }
+    let name = group_of(context, machine);
+    match context.cloud.placement_groups.iter().find(|group| group.name == name) {
+        Some(group) => Membership::In(group.id),
+        None if needs_none(context, pool) && is_refused(context, &creation(context, &name)) => Membership::Without,
+        None => Membership::NotYet,
+    }
+}
+
+fn is_control_plane(context: &Context<'_>, pool: &Pool) -> bool {
+    pool.name == context.platform.control_plane.name
+}
+
+/// Whether a pool's machines can do without their groups.
+fn needs_none(context: &Context<'_>, pool: &Pool) -> bool {
+    let locations: BTreeSet<&str> = pool.placements.iter().map(|placement| placement.location.as_str()).collect();
+    let one_each = pool.spread == Spread::Location && locations.len() >= pool.replicas as usize;
+    !is_control_plane(context, pool) || one_each
+}
+
+fn group_of(context: &Context<'_>, machine: &MachineName) -> String {
+    context.platform.identity.placement_group_name(machine.pool(), machine.slot() / GROUP_SIZE)
+}
+
+fn creation(context: &Context<'_>, name: &str) -> Step {
+    Step::CreatePlacementGroup { name: name.to_owned(), labels: context.platform.identity.labels() }
+}
+
+/// Whether the project had no group left when this one was last asked for.
+fn is_refused(context: &Context<'_>, creation: &Step) -> bool {
+    let target = creation.target().to_string();
+    let full = |kind: &SetbackKind| matches!(kind, SetbackKind::LimitExceeded { .. });
+    let mut fresh = context.observed.setbacks.iter().filter(|setback| setback.until > context.now);
+    fresh.any(|setback| full(&setback.kind) && setback.target == target)
 }
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
-    let identity = &context.platform.identity;
     let wanted = wanted(context);
-    let exists = |name: &String| context.cloud.placement_groups.iter().any(|group| group.name == *name);
-    let missing = wanted
-        .iter()
-        .filter(|name| !exists(name))
-        .map(|name| Step::CreatePlacementGroup { name: name.clone(), labels: identity.labels() });
+    let exists = |name: &str| context.cloud.placement_groups.iter().any(|group| group.name == name);
+    let missing = wanted.iter().filter(|(name, _)| !exists(name));
+    let missing = missing.map(|(name, pool)| (*pool, creation(context, name)));
+    let (done_without, mut missing): (Vec<_>, Vec<_>) =
+        missing.partition(|(pool, creation)| needs_none(context, pool) && is_refused(context, creation));
+    // Those of control planes come first: the project may have room for no more.
+    if missing.iter().any(|(pool, _)| is_control_plane(context, pool)) {
+        missing.retain(|(pool, _)| is_control_plane(context, pool));
+    }
     let left_over = context
         .cloud
         .placement_groups
         .iter()
-        .filter(|group| group.servers.is_empty() && !wanted.contains(&group.name))
+        .filter(|group| group.servers.is_empty() && !wanted.contains_key(&group.name))
         .map(|group| Step::DeleteResource {
             kind: ResourceKind::PlacementGroup,
             id: group.id,
             name: group.name.clone(),
         });
-    let steps: Vec<Step> = missing.chain(left_over).collect();
+    let steps: Vec<Step> = missing.into_iter().map(|(_, creation)| creation).chain(left_over).collect();
     if steps.is_empty() {
-        return Outcome::done(format!("{} placement groups exist", wanted.len()), context.observed.cloud.at());
+        let existing = wanted.len() - done_without.len();
+        let told = match done_without.len() {
+            0 => format!("{existing} placement groups exist"),
+            without => format!("{existing} placement groups exist; the project has no room for {without} more"),
+        };
+        return Outcome::done(told, context.observed.cloud.at());
     }
     Outcome::steps(steps)
 }
 
-/// The groups of all machines that there are and that are to be. A machine that stands in for another for a while may be
-/// in a slot beyond the pool's size.
-fn wanted(context: &Context<'_>) -> BTreeSet<String> {
-    let spreads =
-        |machine: &MachineName| context.platform.pool(machine.pool()).is_some_and(|pool| pool.spread != Spread::None);
-    let existing = context.machines().map(|(machine, _)| machine).cloned();
-    existing
-        .chain(servers::all_wanted(context))
-        .filter(spreads)
-        .map(|machine| context.platform.identity.placement_group_name(machine.pool(), machine.slot() / GROUP_SIZE))
-        .collect()
+/// The groups that machines are in or are to be made in, each with its pool. A machine that was made without its group
+/// stays so, and a machine that stands in for another for a while may be in a slot beyond the pool's size.
+fn wanted<'a>(context: &Context<'a>) -> BTreeMap<String, &'a Pool> {
+    let inside = context.machines().filter(|(_, server)| server.placement_group.is_some()).map(|(machine, _)| machine);
+    let coming = servers::all_wanted(context).into_iter().filter(|machine| context.server_of(machine).is_none());
+    let spread = |machine: MachineName| {
+        let pool = context.platform.pool(machine.pool()).filter(|pool| pool.spread != Spread::None)?;
+        Some((group_of(context, &machine), pool))
+    };
+    inside.cloned().chain(coming).filter_map(spread).collect()
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::placement_groups::Membership;
 use super::{Context, Outcome, firewall, image, network, nodes, placement_groups, roster};
 use crate::endpoints::api_endpoints;
 use crate::guard::{self, Guard};
@@ -204,9 +205,10 @@ fn no_capacity(context: &Context<'_>, pool: &Pool) -> Block {
 
 /// The step that makes the machine, if all that it needs exists.
 fn create(context: &Context<'_>, pool: &Pool, machine: MachineName, placement: &Placement) -> Option<Step> {
-    let placement_group = match pool.spread {
-        Spread::None => None,
-        Spread::Host | Spread::Location => Some(placement_groups::of(context, &machine)?.id),
+    let placement_group = match placement_groups::membership(context, pool, &machine) {
+        Membership::In(group) => Some(group),
+        Membership::Without => None,
+        Membership::NotYet => return None,
     };
     Some(Step::CreateServer(NewServer {
         labels: context.platform.identity.machine_labels(&machine),

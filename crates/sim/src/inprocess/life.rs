@@ -40,6 +40,29 @@ pub enum Ended {
     },
 }
 
+/// Whether every phase that is asked for is Ready.
+pub(super) fn is_ready(platform: &HelixPlatform) -> bool {
+    platform.status.as_ref().is_some_and(|status| {
+        !status.phases.is_empty()
+            && status.phases.iter().all(|p| matches!(p.state, PhaseState::Ready | PhaseState::NotRequested))
+    })
+}
+
+/// One turn of the engine; `None` if it was killed. Calls answer at once, or, when the engine is killed, never: one poll
+/// decides.
+pub(super) fn turn_at_once(
+    seams: &Seams,
+    platform: &HelixPlatform,
+    intents: &Intents,
+    memory: &mut Memory,
+) -> Option<Turn> {
+    let mut turn = pin!(turn(seams, platform, intents, memory));
+    match turn.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(turn) => Some(turn),
+        Poll::Pending => None,
+    }
+}
+
 /// A platform and the engine process that keeps it.
 pub struct Life {
     universe: Universe,
@@ -125,12 +148,7 @@ impl Life {
     /// # Errors
     /// [`Ended`].
     pub fn until_ready(&mut self, within: SignedDuration) -> Result<(), Ended> {
-        self.until(within, |platform, _| {
-            platform.status.as_ref().is_some_and(|status| {
-                !status.phases.is_empty()
-                    && status.phases.iter().all(|p| matches!(p.state, PhaseState::Ready | PhaseState::NotRequested))
-            })
-        })
+        self.until(within, |platform, _| is_ready(platform))
     }
 
     /// Deletes the platform and turns until nothing is left.
@@ -174,16 +192,8 @@ impl Life {
     fn turn_once(&mut self) -> Result<Option<Turn>, Ended> {
         self.turns += 1;
         self.universe.with_watch(|watch| watch.tell(&self.platform));
-        let made = {
-            let mut future = pin!(turn(&self.seams, &self.platform, &self.intents, &mut self.memory));
-            // Calls answer at once, or, when the engine is killed, never: one poll decides.
-            future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        };
-        let turn = match &made {
-            Poll::Ready(turn) => Some(turn),
-            Poll::Pending => None,
-        };
-        self.universe.after_turn(turn, &self.platform);
+        let made = turn_at_once(&self.seams, &self.platform, &self.intents, &mut self.memory);
+        self.universe.after_turn(made.as_ref(), &self.platform);
         if let Some(breach) = self.universe.breach() {
             return Err(Ended::Broken {
                 invariant: breach.invariant,
@@ -191,12 +201,12 @@ impl Life {
             });
         }
         match made {
-            Poll::Ready(turn) => {
+            Some(turn) => {
                 self.platform.status = Some(turn.status.clone());
                 self.events.extend(turn.events.iter().cloned());
                 Ok(Some(turn))
             }
-            Poll::Pending => {
+            None => {
                 self.kills += u64::from(self.universe.take_killed());
                 self.restart();
                 Ok(None)

@@ -19,9 +19,9 @@ pub(crate) struct Stored {
 
 #[async_trait]
 impl Store for Universe {
-    async fn read(&self, _: &PlatformIdentity) -> Result<(StoreFacts, Option<SecretBundle>), StoreError> {
+    async fn read(&self, platform: &PlatformIdentity) -> Result<(StoreFacts, Option<SecretBundle>), StoreError> {
         self.ask("read", |inner| {
-            let stored = &inner.stored;
+            let stored = inner.stored_of(platform);
             let facts = StoreFacts {
                 bundle: stored.bundle.as_ref().map(|bundle| BundleFacts { digest: bundle.digest() }),
                 bootstrap: stored.bootstrap.clone(),
@@ -33,44 +33,49 @@ impl Store for Universe {
         .await
     }
 
-    async fn create_bundle(&self, _: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError> {
+    async fn create_bundle(&self, platform: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError> {
         self.tell("create bundle", |inner| {
-            if inner.stored.bundle.is_some() {
+            if inner.stored_of(platform).bundle.is_some() {
                 return Err(StoreError::Exists { what: "the bundle".to_owned() });
             }
             inner.counts.bundles += 1;
-            inner.stored.bundle = Some(bundle.clone());
+            inner.stored_of(platform).bundle = Some(bundle.clone());
             Ok(())
         })
         .await
     }
 
-    async fn record_bootstrap(&self, _: &PlatformIdentity, record: &BootstrapRecord) -> Result<(), StoreError> {
+    async fn record_bootstrap(&self, platform: &PlatformIdentity, record: &BootstrapRecord) -> Result<(), StoreError> {
         self.tell("record bootstrap", |inner| {
-            if inner.stored.bootstrap.is_some() {
+            let stored = inner.stored_of(platform);
+            if stored.bootstrap.is_some() {
                 return Err(StoreError::Exists { what: "the bootstrap record".to_owned() });
             }
-            inner.stored.bootstrap = Some(record.clone());
+            stored.bootstrap = Some(record.clone());
             Ok(())
         })
         .await
     }
 
-    async fn put_client_config(&self, _: &PlatformIdentity, config: &StoredClientConfig) -> Result<(), StoreError> {
+    async fn put_client_config(
+        &self,
+        platform: &PlatformIdentity,
+        config: &StoredClientConfig,
+    ) -> Result<(), StoreError> {
         self.tell("put client config", |inner| {
             let facts = Some(config.facts.clone());
             match config.kind {
-                ClientConfigKind::Kubeconfig => inner.stored.kubeconfig = facts,
-                ClientConfigKind::Talosconfig => inner.stored.talosconfig = facts,
+                ClientConfigKind::Kubeconfig => inner.stored_of(platform).kubeconfig = facts,
+                ClientConfigKind::Talosconfig => inner.stored_of(platform).talosconfig = facts,
             }
             Ok(())
         })
         .await
     }
 
-    async fn forget(&self, _: &PlatformIdentity) -> Result<(), StoreError> {
+    async fn forget(&self, platform: &PlatformIdentity) -> Result<(), StoreError> {
         self.tell("forget", |inner| {
-            inner.stored = Stored::default();
+            inner.stored.remove(&platform.uid);
             Ok(())
         })
         .await

@@ -14,6 +14,7 @@ use super::{Inner, Universe};
 use crate::world::ServerId;
 use crate::world::machine::config::Role;
 use crate::world::machine::{Apid, ApplyMode, Guest, RpcCode, RpcError, Stage};
+use crate::world::servers::Server;
 
 /// How long a trial configuration lasts; Helix asks for none.
 const NO_TRIAL: SignedDuration = SignedDuration::ZERO;
@@ -63,13 +64,22 @@ impl Inner {
             let why = "workers do not forward".to_owned();
             return Err(TalosError::PermissionDenied { address, why });
         }
-        let behind = self.world.guests().iter().find(|guest| guest.host().private_ipv4 == Some(node));
+        let behind = self.neighbour(endpoint.host().server, node);
+        let behind = behind.and_then(|server| self.world.guests().get(server));
         let behind = behind.filter(|guest| guest.apid() == Apid::Serving).ok_or_else(|| {
             let why = "connection refused".to_owned();
             TalosError::NodeUnreachable { address: node, through: address, why }
         })?;
         self.admit(node, behind, route)?;
         Ok(behind.host().server)
+    }
+
+    /// The server with that address in one of the private networks of `from`: others may use the same range.
+    fn neighbour(&self, from: ServerId, address: Ipv4Addr) -> Option<ServerId> {
+        let servers = &self.world.project(self.project).servers;
+        let networks = &servers.get(&from)?.private_net;
+        let is_there = |it: &&Server| networks.iter().any(|net| it.private_ip(net.network) == Some(address));
+        servers.values().find(is_there).map(|server| server.id)
     }
 
     /// Whether the machine's apid knows the caller's authority.

@@ -70,7 +70,7 @@ impl Picture {
     pub(super) fn of(inner: &Inner, uid: &str) -> Self {
         let project = inner.world.project(inner.project);
         let mut picture = Self {
-            recorded: inner.stored().bootstrap.is_some(),
+            recorded: inner.stored(uid).is_some_and(|stored| stored.bootstrap.is_some()),
             bootstraps: inner.counts.bootstraps,
             bundles: inner.counts.bundles,
             ..Self::default()

@@ -146,10 +146,11 @@ impl Watch {
 
     pub(crate) fn after_turn(&mut self, inner: &Inner, turn: Option<&Turn>, platform: &HelixPlatform) {
         self.known.refused_by_limit = inner.counts.refused_by_limit;
-        if let Some(bundle) = inner.stored().bundle.as_ref().filter(|_| self.known.secrets.is_empty()) {
+        let uid = platform.metadata.uid.as_deref().unwrap_or_default();
+        let bundle = inner.stored(uid).and_then(|stored| stored.bundle.as_ref());
+        if let Some(bundle) = bundle.filter(|_| self.known.secrets.is_empty()) {
             self.known.secrets = telling(bundle);
         }
-        let uid = platform.metadata.uid.as_deref().unwrap_or_default();
         let picture = Picture::of(inner, uid);
         let published = published(inner);
         let after =

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use helix_crds::HelixPlatform;
+use helix_crds::{ApprovalMode, HelixPlatform};
 use helix_sim::inprocess::Universe;
+use helix_sim::inprocess::fleet::Fleet;
 use helix_sim::inprocess::life::Life;
 use helix_sim::lives::run;
 use helix_sim::lives::scenarios::SCENARIOS;
 use helix_sim::world::latencies::Span;
-use helix_sim::world::machine::GuestLatencies;
+use helix_sim::world::machine::{AddOns, GuestLatencies};
 use helix_sim::world::{Latencies, WorldConfig};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::figure::Figure;
 
@@ -47,13 +49,15 @@ fn fixed() -> Latencies {
         etcd_promote: fix(seen.guest.etcd_promote),
         static_pods: fix(seen.guest.static_pods),
         register_node: fix(seen.guest.register_node),
+        go_down: fix(seen.guest.go_down),
         ..seen.guest
     };
     Latencies { create_server: fix(seen.create_server), start_server: fix(seen.start_server), guest, ..seen }
 }
 
-/// What nobody could be faster than: the first control plane founds etcd, the others join one after the other, and nodes
-/// need an API server. Network and load balancer are not in it: Hetzner names their addresses when it takes the order.
+/// What nobody could be faster than: the first control plane founds etcd, the others join one after the other, and the
+/// last one's API server starts once it votes. Nodes need an API server before. Network and load balancer are not in it:
+/// Hetzner names their addresses when it takes the order.
 fn critical_path(latencies: &Latencies) -> Duration {
     let guest = &latencies.guest;
     let founded = latencies.create_server.to
@@ -63,8 +67,7 @@ fn critical_path(latencies: &Latencies) -> Duration {
         + guest.container_runtime.to
         + guest.etcd_start.to;
     let joined = founded + 2 * (guest.etcd_start.to + guest.etcd_promote.to);
-    let registered = founded + guest.static_pods.to + guest.register_node.to;
-    joined.max(registered)
+    joined.max(founded + guest.register_node.to) + guest.static_pods.to
 }
 
 /// A platform that has just become Ready.
@@ -95,6 +98,82 @@ pub(crate) fn calls_per_server() -> Result<Vec<Figure>, String> {
     let (few, many) = (made(2)?.universe().counts().hetzner, made(96)?.universe().counts().hetzner);
     let per_server = (number(many) - number(few)) / 94.0;
     Ok(vec![Figure::new("hetzner-calls-per-further-server", per_server, "calls", 1.2)])
+}
+
+/// Platforms of three control planes and so many workers each, all of one token, that have just become Ready.
+fn fleet(platforms: u32, workers: u32) -> Result<Fleet, String> {
+    // Hetzner raises a project's limit of servers on request.
+    let server_limit = platforms as usize * (workers as usize + 3);
+    let config = WorldConfig { seed: 1, latencies: fixed(), server_limit, ..WorldConfig::default() };
+    let member = |number: u32| {
+        let mut platform = platform(workers)?;
+        platform.metadata.name = Some(format!("fleet{number}"));
+        platform.metadata.uid = Some(format!("00000000-0000-4000-8000-{number:012}"));
+        Ok(platform)
+    };
+    let members = (0..platforms).map(member).collect::<Result<_, String>>()?;
+    let mut fleet = Fleet::new(Universe::new(config, Timestamp::UNIX_EPOCH), members);
+    fleet.until_ready(DAY).map_err(|ended| ended.to_string())?;
+    Ok(fleet)
+}
+
+/// Five large platforms of one token, made at the same time: calls in all, and time against the critical path.
+pub(crate) fn five_on_one_token() -> Result<Vec<Figure>, String> {
+    let fleet = fleet(5, 96)?;
+    let counts = fleet.universe().counts();
+    if counts.refused_by_limit > 0 {
+        return Err(format!("{} requests were more than the token allows", counts.refused_by_limit));
+    }
+    let ratio = fleet.passed().as_secs_f64() / critical_path(&fixed()).as_secs_f64();
+    Ok(vec![
+        Figure::new("one-token-5x99-calls", number(counts.hetzner), "calls", 3_600.0),
+        Figure::new("one-token-5x99-time", ratio, "x critical path", 1.10),
+    ])
+}
+
+/// What nobody could be faster than: control planes one after the other, each until its API server serves; then so many
+/// rounds of workers, each until its kubelet reports. Images are written at once here.
+fn critical_path_of_upgrade(latencies: &Latencies, rounds: u32) -> Duration {
+    let guest = &latencies.guest;
+    let up = guest.go_down.to + guest.boot.to + guest.configure.to + guest.container_runtime.to;
+    let serves = guest.etcd_start.to + guest.static_pods.to;
+    3 * (up + serves.max(guest.kubelet.to)) + rounds * (up + guest.kubelet.to)
+}
+
+/// Three control planes and twenty workers, at most three of which may be away at a time, from one Talos to the next.
+pub(crate) fn rolling_upgrade() -> Result<Vec<Figure>, String> {
+    const NEXT: &str = "v1.14.4";
+    const AWAY: i32 = 3;
+    const ROUNDS: u32 = 7;
+    let config = WorldConfig { seed: 1, latencies: fixed(), ..WorldConfig::default() };
+    let mut platform = platform(20)?;
+    platform.spec.approval = ApprovalMode::Automatic;
+    platform.spec.upgrade.max_unavailable = IntOrString::Int(AWAY);
+    let mut life = Life::new(Universe::new(config, Timestamp::UNIX_EPOCH), platform);
+    let ready = |life: &mut Life| life.until_ready(DAY).map_err(|ended| ended.to_string());
+    ready(&mut life)?;
+    life.universe().with_world(|world, _, now| {
+        let serving = world.guests().iter().find(|guest| guest.api_server_healthy()).map(|guest| guest.host().server);
+        let add_ons = AddOns { pod_network: true, cloud_controller: true };
+        serving.map(|server| world.guests_mut(now).set_add_ons(server, add_ons, now))
+    });
+    ready(&mut life)?;
+    let before = life.passed();
+    life.edit(|platform| NEXT.clone_into(&mut platform.spec.versions.talos));
+    ready(&mut life)?;
+    let path = critical_path_of_upgrade(&fixed(), ROUNDS).as_secs_f64();
+    let ratio = (life.passed() - before).as_secs_f64() / path;
+    Ok(vec![Figure::new("rolling-talos-upgrade-3+20", ratio, "x critical path", 1.10)])
+}
+
+/// What an hour in which nothing happens takes of a token's budget, for 1,000 machines on 20 platforms.
+pub(crate) fn steady_hour() -> Result<Vec<Figure>, String> {
+    const BUDGET: f64 = 3_600.0;
+    let mut fleet = fleet(20, 47)?;
+    let before = fleet.universe().counts().hetzner;
+    fleet.pass(SignedDuration::from_hours(1));
+    let share = number(fleet.universe().counts().hetzner - before) / BUDGET * 100.0;
+    Ok(vec![Figure::new("steady-hour-1000-machines", share, "% of a token's budget", 20.0)])
 }
 
 /// The calls of an hour in which nothing happens, by the number of sweeps in it.

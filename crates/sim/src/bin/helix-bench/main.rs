@@ -26,11 +26,14 @@ struct Arguments {
 type Measure = fn() -> Result<Vec<Figure>, String>;
 
 /// Every measurement, by the beginning of its figures' names.
-const MEASUREMENTS: [(&str, Measure); 7] = [
+const MEASUREMENTS: [(&str, Measure); 10] = [
     ("lives-10000", lives::ten_thousand_lives),
     ("engine-overhead", lives::overhead),
     ("hetzner-calls-per-further-server", lives::calls_per_server),
     ("hetzner-calls-of-a-steady-sweep", lives::steady_sweep),
+    ("one-token-5x99", lives::five_on_one_token),
+    ("steady-hour-1000-machines", lives::steady_hour),
+    ("rolling-talos-upgrade", lives::rolling_upgrade),
     ("plan-1000-machines", pure::plan_of_a_thousand),
     ("machine-config", pure::machine_config),
     ("secret-bundle", pure::secret_bundle),
