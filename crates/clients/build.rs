@@ -10,8 +10,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_server(false)
         .build_transport(false)
-        // It holds a whole configuration, secrets and all.
-        .skip_debug(["machine.ApplyConfigurationRequest"])
+        // A whole configuration, secrets and all, and pieces of a cluster's database.
+        .skip_debug(["machine.ApplyConfigurationRequest", "common.Data"])
+        // A snapshot is large: pieces of it are handed on, not copied.
+        .bytes(".common.Data")
         .out_dir(out)
         .compile_fds(descriptors)?;
     Ok(())

@@ -49,8 +49,8 @@ pub use security::{
     IngressAuth, IngressDomain, Netbird, OidcClients, PodEncryption, SecurityWeave, ServiceBackend,
 };
 pub use status::{
-    ApiBudget, ApprovalItem, ApprovalStatus, CostStatus, Disruption, Evidence, HelixPlatformStatus, MachineCounts,
-    PhaseStatus, PlanItem, PlanStatus, SecretNames, TeardownStatus,
+    ApiBudget, ApprovalItem, ApprovalStatus, BackupStatus, CostStatus, Disruption, Evidence, HelixPlatformStatus,
+    MachineCounts, PhaseStatus, PlanItem, PlanStatus, SecretNames, SnapshotStatus, TeardownStatus,
 };
 pub use supply_chain::{ComponentOverride, KeylessIdentity, PlanPolicy, SupplyChain, VerifyPolicy, VerifyRule};
 pub use upgrade::{Remediation, Upgrade};

@@ -52,7 +52,8 @@ fn default_policy_key() -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct S3Target {
-    /// URL of the object store. Required. Example: `https://fsn1.your-objectstorage.com`.
+    /// URL of the object store, or the bucket's own, which begins with its name. Required. Example:
+    /// `https://fsn1.your-objectstorage.com`.
     #[schemars(length(min = 1, max = 253))]
     pub endpoint: String,
     /// Name of the bucket, which must exist. Required. Example: `acme-backups`.

@@ -48,10 +48,14 @@ pub struct HelixPlatformStatus {
     /// Names of the Secrets that Helix keeps for the platform. Example: `{kubeconfig: prod-kubeconfig}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets: Option<SecretNames>,
+    /// Snapshots of etcd. Example: `{bucket: acme-backups, snapshots: 14, newest: {takenAt: 2026-11-21T09:30:00Z}}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupStatus>,
     /// What a deletion has found and what became of it. Example: `{left: [network prod], deletedCount: 14}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teardown: Option<TeardownStatus>,
-    /// `Ready`, one per phase, `Progressing`, `Degraded`, `PlanApproved`, `BudgetAvailable` and `VersionsSupported`. Example:
+    /// `Ready`, one per phase, `Progressing`, `Degraded`, `PlanApproved`, `BudgetAvailable`, `VersionsSupported`, and
+    /// `EtcdBackedUp` where snapshots of etcd are asked for. Example:
     /// `[{type: Ready, status: "True", reason: AllPhasesReady}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -270,6 +274,40 @@ pub struct SecretNames {
     /// Secret with an administrator's talosconfig. Example: `prod-talosconfig`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub talosconfig: Option<String>,
+}
+
+/// Snapshots of etcd, as the bucket told last.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupStatus {
+    /// Bucket that they are in. Example: `acme-backups`.
+    pub bucket: String,
+    /// What the key of each begins with. Example: `prod/0b1f6a52-6a0e-4c0e-9d7e-000000000001/`.
+    pub folder: String,
+    /// How many there are. Example: `14`.
+    #[serde(default)]
+    pub snapshots: u32,
+    /// The newest; absent where there is none. Example: `{takenAt: 2026-11-21T09:30:00Z, sizeBytes: 20971520}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<SnapshotStatus>,
+    /// When the next one is due. Example: `2026-11-21T10:00:00Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Time>,
+    /// When the bucket told. Example: `2026-11-21T09:31:00Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Time>,
+}
+
+/// One snapshot of etcd.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotStatus {
+    /// Its key, which the annotation `helix.dev/restore-from` may name. Example: `prod/0b1f6a52/20261121T093000Z.etcd.age`.
+    pub key: String,
+    /// When it was taken. Example: `2026-11-21T09:30:00Z`.
+    pub taken_at: Time,
+    /// Its size, encrypted. Example: `20971520`.
+    pub size_bytes: u64,
 }
 
 /// What a deletion has found and what became of it.

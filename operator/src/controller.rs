@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
+use helix_clients::s3::SetUpError;
 use helix_crds::{HelixMachine, HelixPlatform};
 use kube::api::Api;
 use kube::runtime::controller::{Config, Controller, Error};
@@ -37,7 +38,7 @@ pub(crate) fn run(
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     stop: CancellationToken,
-) -> impl Future<Output = ()> + use<> {
+) -> Result<impl Future<Output = ()> + use<>, SetUpError> {
     let (platforms, platforms_writer) = reflector::store();
     let (machines, machines_writer) = reflector::store();
     let namespace = options.namespace.as_deref();
@@ -50,7 +51,8 @@ pub(crate) fn run(
         .reflect(machines_writer)
         .filter_map(move |event| ready(news(&mut asked, event)));
     let stores = (platforms.clone(), machines.clone());
-    let operator = Arc::new(Operator::new(client, &options.identity, options.concurrency_per_token, metrics, stores));
+    let operator = Operator::new(client, &options.identity, options.concurrency_per_token, metrics, stores)?;
+    let operator = Arc::new(operator);
     let passes = Controller::for_stream(changed_platforms, platforms.clone())
         .owns_stream(asking_machines)
         .with_config(Config::default().concurrency(options.concurrency))
@@ -73,12 +75,12 @@ pub(crate) fn run(
         pending().await
     };
     // Boxed, because it holds all that the watches hold.
-    Box::pin(async move {
+    Ok(Box::pin(async move {
         tokio::select! {
             () = passes => {}
             () = listed => {}
         }
-    })
+    }))
 }
 
 /// The machine of an event, if a pass has to hear of it. `asked` holds, by UID, what was asked of each before.

@@ -20,6 +20,9 @@ pub enum StartError {
     /// The client could not be made.
     #[error("the management cluster's client cannot be made: {0}. Check the credentials in the kubeconfig")]
     Client(#[source] kube::Error),
+    /// Object stores cannot be spoken to.
+    #[error(transparent)]
+    ObjectStores(#[from] helix_clients::s3::SetUpError),
     /// The address cannot be listened on.
     #[error("{address} cannot be listened on: {source}. Choose another with --listen")]
     Listen {
@@ -51,6 +54,7 @@ impl StartError {
         match self {
             Self::Config(_) => "NoCluster",
             Self::Client(_) => "NoClient",
+            Self::ObjectStores(_) => "NoObjectStores",
             Self::Listen { .. } => "CannotListen",
             Self::AddressFile { .. } => "CannotWriteAddress",
             Self::Signals(_) => "NoSignals",

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use helix_clients::kube::{SecretStore, WorkloadClients};
+use helix_clients::s3::{BucketSnapshots, ObjectStores, SetUpError};
 use helix_clients::talos::TalosClient;
 use helix_crds::{HelixMachine, HelixPlatform};
 use helix_engine::Project;
 use helix_engine::seams::Seams;
-use helix_engine::seams::{Clock, Store as SecretsStore, Talos, Workload};
+use helix_engine::seams::{Clock, Recovery, Snapshots, Store as SecretsStore, Talos, Workload};
 use helix_engine::secrets::{PkiMaker, SecretMaker};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::Store;
@@ -32,6 +33,8 @@ pub(crate) struct Operator {
     platforms: Store<HelixPlatform>,
     machines: Store<HelixMachine>,
     talos: Arc<dyn Talos>,
+    recovery: Arc<dyn Recovery>,
+    snapshots: Arc<dyn Snapshots>,
     workload: Arc<dyn Workload>,
     store: Arc<dyn SecretsStore>,
     secrets: Arc<dyn SecretMaker>,
@@ -50,10 +53,12 @@ impl Operator {
         passes_per_token: u16,
         metrics: Arc<Metrics>,
         (platforms, machines): (Store<HelixPlatform>, Store<HelixMachine>),
-    ) -> Self {
+    ) -> Result<Self, SetUpError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let talos = Arc::new(TalosClient::default());
+        let stores = ObjectStores::new(Arc::clone(&clock))?;
         let reporter = Reporter { controller: "helix.dev/operator".to_owned(), instance: Some(identity.to_owned()) };
-        Self {
+        Ok(Self {
             projects: SharedProjects::new(Arc::clone(&clock), passes_per_token),
             places: Places::default(),
             metrics,
@@ -61,12 +66,14 @@ impl Operator {
             clock,
             platforms,
             machines,
-            talos: Arc::new(TalosClient::default()),
+            talos: Arc::<TalosClient>::clone(&talos),
+            recovery: talos,
+            snapshots: Arc::new(BucketSnapshots::new(client.clone(), stores)),
             workload: Arc::new(WorkloadClients::new()),
             store: Arc::new(SecretStore::new(client.clone())),
             secrets: Arc::new(PkiMaker),
             client,
-        }
+        })
     }
 
     /// What a turn for a platform of that project needs.
@@ -74,6 +81,8 @@ impl Operator {
         Seams {
             project: Arc::clone(project),
             talos: Arc::clone(&self.talos),
+            recovery: Arc::clone(&self.recovery),
+            snapshots: Arc::clone(&self.snapshots),
             workload: Arc::clone(&self.workload),
             store: Arc::clone(&self.store),
             secrets: Arc::clone(&self.secrets),

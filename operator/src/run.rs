@@ -51,7 +51,7 @@ async fn elect_and_work(
     readiness: Arc<Readiness>,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
-    let work = controller::run(client.clone(), options, Arc::clone(&metrics), Arc::clone(&readiness), stop.clone());
+    let work = controller::run(client.clone(), options, Arc::clone(&metrics), Arc::clone(&readiness), stop.clone())?;
     let work = until_stopped(work, stop.clone());
     if !options.leader_elect {
         metrics.leads(true);

@@ -33,6 +33,7 @@ fn a_platform_is_changed_in_place() {
     stage("scale 5+3 to 3+2", || scales(&sandbox, 3, 2));
     stage("a worker is held, then replaced", || replaces_a_worker_once_it_is_not_held(&sandbox));
     stage("a powered-off worker starts again", || starts_a_worker_again(&sandbox));
+    stage("all control planes are lost, and restored", || loses_and_restores_all_control_planes(&sandbox));
     stage("Talos is upgraded", || upgrades_talos(&sandbox));
     stage("teardown", || is_deleted(&sandbox));
 }
@@ -49,6 +50,9 @@ fn approved_example() -> Value {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/examples/sandbox.yaml");
     let mut platform: Value = serde_saphyr::from_str(&fs::read_to_string(example).unwrap()).unwrap();
     platform["spec"]["approval"] = json!("Automatic");
+    // The sandbox puts its own bucket in place of this one.
+    let s3 = json!({"endpoint": "https://objects.example.com", "bucket": "backups", "credentialsSecretRef": {"name": "backup-s3"}});
+    platform["spec"]["backup"] = json!({"etcd": {"schedule": "* * * * *", "retention": "1h", "s3": s3}});
     platform
 }
 
@@ -166,6 +170,40 @@ fn starts_a_worker_again(sandbox: &Sandbox) {
     });
     is_whole(sandbox, 5, 3);
     assert_eq!(ids(sandbox), before, "it is the same server");
+}
+
+/// Nothing of the cluster is left but its workers and what is in the bucket.
+fn loses_and_restores_all_control_planes(sandbox: &Sandbox) {
+    let before = ids(sandbox);
+    let kept = ["configmap", "kept", "--namespace=default"];
+    sandbox.run(Cluster::Workload, &[&["create"], &kept[..], &["--from-literal=word=saved"]].concat()).unwrap();
+    let written = sandbox.get(Cluster::Workload, &kept)["metadata"]["creationTimestamp"].as_str().unwrap().to_owned();
+    until("a snapshot is taken after that", LONGEST, || {
+        let newest = &sandbox.platform(NAME).unwrap()["status"]["backup"]["newest"];
+        // Times are all in UTC and sort as text.
+        if newest["takenAt"].as_str().is_some_and(|taken| taken > written.as_str()) {
+            Ok(())
+        } else {
+            Err(newest.clone())
+        }
+    });
+    let control_planes = || ids(sandbox).into_iter().filter(|(name, _)| name.contains("-cp-"));
+    for (name, id) in control_planes() {
+        let (status, body) = sandbox.hetzner("DELETE", &format!("/servers/{id}"));
+        assert_eq!(status, 200, "{name}: {body}");
+    }
+    until("it is said how etcd is restored", LONGEST, || {
+        let waiting = sandbox.platform(NAME).unwrap()["status"]["waitingFor"].clone();
+        let told = waiting.as_str().is_some_and(|told| told.contains("helix.dev/restore-from=latest"));
+        if told && control_planes().next().is_none() { Ok(()) } else { Err(waiting) }
+    });
+    let namespace = format!("--namespace={NAMESPACE}");
+    sandbox.run(Cluster::Management, &["annotate", "hp", NAME, &namespace, "helix.dev/restore-from=latest"]).unwrap();
+    is_whole(sandbox, 5, 3);
+    assert_eq!(sandbox.get(Cluster::Workload, &kept)["data"], json!({"word": "saved"}));
+    let after = ids(sandbox);
+    let stayed: Vec<&String> = before.iter().filter(|(name, id)| after.get(*name) == Some(id)).map(|it| it.0).collect();
+    assert!(stayed.len() == 2 && stayed.iter().all(|name| name.contains("-general-")), "{before:?}, {after:?}");
 }
 
 fn boot_ids(nodes: &BTreeMap<String, Value>) -> BTreeMap<String, String> {

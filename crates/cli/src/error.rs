@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use helix_clients::hetzner::ConnectError;
 use helix_clients::kube::TokenError;
+use helix_clients::s3::SetUpError;
 use helix_engine::seams::StoreError;
 use helix_engine::secrets::SecretMakerError;
 use helix_plan::check::Violation;
@@ -59,6 +60,8 @@ pub(crate) enum CliError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error(transparent)]
+    ObjectStores(#[from] SetUpError),
     #[error("{0}")]
     Hetzner(Missing),
 

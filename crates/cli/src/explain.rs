@@ -90,11 +90,34 @@ fn of_status(platform: &HelixPlatform, machines: &[HelixMachine]) -> String {
         let state = since.map_or(report.state.to_string(), |since| format!("{} since {:.0}", report.state, since.0));
         phase(&mut text, report.name.as_str(), &state, report.message.as_deref());
     }
+    if let Some(saved) = backups(status) {
+        text.push_str(&saved);
+    }
     let unready: Vec<String> = machines.iter().filter_map(unready).collect();
     if !unready.is_empty() {
         let _ = writeln!(text, "\nMachines that are not ready\n{}", unready.join("\n"));
     }
     text
+}
+
+/// Whether etcd is saved as often as it is to be, and until when.
+fn backups(status: &HelixPlatformStatus) -> Option<String> {
+    let condition = status.conditions.iter().find(|condition| condition.type_ == "EtcdBackedUp")?;
+    let state = match condition.status.as_str() {
+        "True" => "in time",
+        "False" => "late",
+        _ => "unknown",
+    };
+    let mut text = format!("\nSnapshots of etcd are {state}: {}\n", condition.message);
+    if let Some(backup) = &status.backup {
+        if let Some(newest) = &backup.newest {
+            let _ = writeln!(text, "  the newest   {:.0}  {}/{}", newest.taken_at.0, backup.bucket, newest.key);
+        }
+        if let Some(next) = &backup.next_at {
+            let _ = writeln!(text, "  the next     {:.0}", next.0);
+        }
+    }
+    Some(text)
 }
 
 /// What waits for an approval, and how to give it.

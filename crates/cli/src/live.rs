@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use helix_clients::hetzner::{Connection, Projects};
 use helix_clients::kube::{SecretStore, WorkloadClients, intents, read_token};
+use helix_clients::s3::{BucketSnapshots, ObjectStores};
 use helix_clients::talos::TalosClient;
 use helix_crds::{HelixMachine, HelixPlatform, ProviderSpec};
 use helix_engine::Project;
@@ -96,9 +97,13 @@ impl Management {
         let connection = Connection { endpoint: hetzner.endpoint.clone(), token };
         let cloud: Arc<dyn Cloud> = Projects::new(Arc::clone(&clock)).connect(&connection)?;
         let store: Arc<dyn Store> = Arc::new(self.store());
+        let talos = Arc::new(TalosClient::default());
+        let snapshots = BucketSnapshots::new(self.client.clone(), ObjectStores::new(Arc::clone(&clock))?);
         Ok(Seams {
             project: Arc::new(Project::new(cloud)),
-            talos: Arc::new(TalosClient::default()),
+            talos: Arc::<TalosClient>::clone(&talos),
+            recovery: talos,
+            snapshots: Arc::new(snapshots),
             workload: Arc::new(WorkloadClients::new()),
             store,
             secrets: Arc::new(PkiMaker),

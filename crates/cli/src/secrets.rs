@@ -1,6 +1,6 @@
 //! `helix secrets export` and `import`: the way out of a lost store.
 //!
-//! What the store keeps of a platform and cannot make again is its bundle and its bootstrap record. They leave the
+//! What the store keeps of a platform and cannot make again is its bundle and its records of bootstrap and restore. They leave the
 //! management cluster encrypted to age recipients only, and come back only where nothing is: `import` creates, and never
 //! overwrites.
 
@@ -12,7 +12,7 @@ use std::path::Path;
 use helix_crds::labels::PLATFORM_UID;
 use helix_engine::seams::{Store, StoreError};
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::BootstrapRecord;
+use helix_plan::observed::{BootstrapRecord, RestoreRecord};
 use helix_plan::secrets::SecretBundle;
 use helix_plan::validated::identity_of;
 use jiff::Timestamp;
@@ -58,7 +58,7 @@ async fn take(store: &dyn Store, platform: &PlatformIdentity, now: Timestamp) ->
     let (namespace, name) = (platform.namespace.clone(), platform.name.clone());
     let (facts, bundle) = store.read(platform).await?;
     let bundle = bundle.ok_or(CliError::NothingToExport { namespace, name })?;
-    Export::new(platform, &bundle, facts.bootstrap, now)
+    Export::new(platform, &bundle, (facts.bootstrap, facts.restore), now)
 }
 
 /// Puts an export back, and tells what came of each part.
@@ -73,10 +73,13 @@ async fn put_back(
         return Err(CliError::OtherPlatform { path, exported: export.platform(), platform: platform.display_name() });
     }
     let bundle = export.bundle()?;
-    refuse_others(store, platform, &bundle, export.bootstrap()).await?;
+    refuse_others(store, platform, &bundle, export).await?;
     let mut told = vec![restore_bundle(store, platform, &bundle).await?.told("secret bundle")];
     if let Some(record) = export.bootstrap() {
-        told.push(restore_record(store, platform, record).await?.told("bootstrap record"));
+        told.push(put_back_bootstrap(store, platform, record).await?.told("bootstrap record"));
+    }
+    if let Some(record) = export.restore() {
+        told.push(put_back_restore(store, platform, record).await?.told("restore record"));
     }
     let mut text = format!("{}: {}\n", platform.display_name(), told.join(", "));
     if export.bootstrap().is_none() {
@@ -99,14 +102,17 @@ async fn refuse_others(
     store: &dyn Store,
     platform: &PlatformIdentity,
     bundle: &SecretBundle,
-    record: Option<&BootstrapRecord>,
+    export: &Export,
 ) -> Result<(), CliError> {
     let (facts, stored) = store.read(platform).await?;
     if stored.is_some_and(|stored| stored != *bundle) {
         return Err(differs("secret bundle", platform));
     }
-    if facts.bootstrap.is_some_and(|stored| record.is_some_and(|record| *record != stored)) {
+    if facts.bootstrap.is_some_and(|stored| export.bootstrap().is_some_and(|record| *record != stored)) {
         return Err(differs("bootstrap record", platform));
+    }
+    if facts.restore.is_some_and(|stored| export.restore().is_some_and(|record| *record != stored)) {
+        return Err(differs("restore record", platform));
     }
     Ok(())
 }
@@ -146,7 +152,7 @@ async fn restore_bundle(
     }
 }
 
-async fn restore_record(
+async fn put_back_bootstrap(
     store: &dyn Store,
     platform: &PlatformIdentity,
     record: &BootstrapRecord,
@@ -158,6 +164,22 @@ async fn restore_record(
             Some(_) | None => Err(differs("bootstrap record", platform)),
         },
         Err(error) => Err(error.into()),
+    }
+}
+
+async fn put_back_restore(
+    store: &dyn Store,
+    platform: &PlatformIdentity,
+    record: &RestoreRecord,
+) -> Result<Restored, CliError> {
+    match store.read(platform).await?.0.restore {
+        Some(stored) if stored == *record => Ok(Restored::WasThere),
+        Some(_) => Err(differs("restore record", platform)),
+        None => match store.record_restore(platform, record).await {
+            Ok(()) => Ok(Restored::Created),
+            Err(StoreError::Exists { .. }) => Err(differs("restore record", platform)),
+            Err(error) => Err(error.into()),
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! No controller and no watch is here: those belong to the operator.
 
+mod bucket_credentials;
 mod failure;
 mod intents;
 mod names;
@@ -14,6 +15,7 @@ mod store;
 mod token;
 mod workload;
 
+pub(crate) use bucket_credentials::read_bucket_credentials;
 pub use intents::intents;
 pub use store::SecretStore;
 pub use token::{TokenError, read_token};

@@ -12,6 +12,7 @@ mod channels;
 mod failure;
 mod installation;
 mod link;
+mod recovery;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -114,14 +115,7 @@ impl Talos for TalosClient {
     }
 
     async fn bootstrap_etcd(&self, route: &TalosRoute) -> Result<(), TalosError> {
-        let machine = self.configured(route)?;
-        let outcome = machine
-            .send(CHANGE, BootstrapRequest {}, |line, request| async { machine_service(line).bootstrap(request).await })
-            .await;
-        match outcome {
-            Err(Failure::Status(status)) if status.code() == Code::AlreadyExists => Ok(()),
-            outcome => machine.judge(outcome).map(drop),
-        }
+        self.configured(route)?.bootstrap(BootstrapRequest { recover_etcd: false }).await
     }
 
     async fn etcd_members(&self, route: &TalosRoute) -> Result<Vec<EtcdMember>, TalosError> {
@@ -226,6 +220,16 @@ impl Machine {
             .send(CHANGE, request, |line, request| async { machine_service(line).apply_configuration(request).await })
             .await;
         self.judge(outcome).map(drop)
+    }
+
+    /// Founds etcd; one that has data already is success.
+    async fn bootstrap(&self, request: BootstrapRequest) -> Result<(), TalosError> {
+        let outcome =
+            self.send(CHANGE, request, |line, request| async { machine_service(line).bootstrap(request).await }).await;
+        match outcome {
+            Err(Failure::Status(status)) if status.code() == Code::AlreadyExists => Ok(()),
+            outcome => self.judge(outcome).map(drop),
+        }
     }
 
     async fn version(&self) -> Result<String, TalosError> {

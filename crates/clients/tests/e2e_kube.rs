@@ -1,5 +1,6 @@
 //! The Kubernetes clients against a real API server: what is stored is there, stays as it is, and goes when it should;
-//! nodes are listed, changed and deleted; pods are asked to leave; errors say what is wrong.
+//! nodes are listed, changed and deleted; pods are asked to leave; a bucket is opened with what a Secret holds; errors say
+//! what is wrong.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -13,10 +14,11 @@ use std::sync::Arc;
 use api_server::{ApiServer, new_authority};
 use futures::{StreamExt as _, stream};
 use helix_clients::kube::{SecretStore, WorkloadClients, read_token};
+use helix_clients::s3::{BucketSnapshots, ObjectStores};
 use helix_crds::SecretKeyRef;
 use helix_engine::seams::{
-    ClientConfigKind, KubernetesCredentials, Receipt, Store as _, StoreError, StoredClientConfig, Workload as _,
-    WorkloadError, WorkloadRoute,
+    ClientConfigKind, Clock, KubernetesCredentials, Receipt, Snapshots as _, Store as _, StoreError,
+    StoredClientConfig, Workload as _, WorkloadError, WorkloadRoute,
 };
 use helix_engine::secrets::{PkiMaker, SecretMaker as _};
 use helix_plan::disruption::Mark;
@@ -24,12 +26,18 @@ use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, CredentialFacts, NodeTaint, PodFacts, Readiness, StoreFacts};
 use helix_plan::secrets::Secret as Text;
 use helix_plan::step::NodePatch;
+use helix_plan::validated::Bucket;
+use helix_sim::clock::SharedWorld;
+use helix_sim::s3;
+use helix_sim::world::{World, WorldConfig};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 const NAMESPACE: &str = "default";
 
@@ -57,6 +65,7 @@ async fn the_kubernetes_clients_against_a_real_api_server() {
     a_receipt_replaces_an_earlier_one_and_nothing_else(&client).await;
     a_store_without_rights_says_so(&server).await;
     a_token_is_read_or_its_lack_is_explained(&server, &client).await;
+    a_bucket_is_opened_with_what_its_secret_holds_now(&client).await;
     nodes_are_listed_changed_and_deleted(&server, &client).await;
     pods_leave_as_their_budget_lets_them(&server, &client).await;
     a_cluster_of_another_authority_is_told_from_one_that_is_away(&server).await;
@@ -160,6 +169,53 @@ async fn a_token_is_read_or_its_lack_is_explained(server: &ApiServer, client: &C
     }
     let refused = read_token(&server.powerless_client(), NAMESPACE, &reference).await.unwrap_err();
     assert_eq!(refused.reason(), "TokenSecretForbidden");
+}
+
+struct Wall;
+
+impl Clock for Wall {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+async fn a_bucket_is_opened_with_what_its_secret_holds_now(client: &Client) {
+    let mut world = World::new(WorldConfig::default(), Timestamp::now());
+    world.object_storage().add_pair("AKIA", "hush");
+    world.object_storage().add_bucket("backups");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bucket = Bucket {
+        endpoint: format!("http://{}", listener.local_addr().unwrap()),
+        name: "backups".into(),
+        region: "us-east-1".into(),
+        folder: "dev/u1/".into(),
+        credentials: "backup-s3".into(),
+    };
+    let stop = CancellationToken::new();
+    let store = tokio::spawn(s3::serve(listener, SharedWorld::new(world), stop.clone()));
+    let snapshots = BucketSnapshots::new(client.clone(), ObjectStores::new(Arc::new(Wall)).unwrap());
+    let platform = platform("u1");
+
+    let told = async || snapshots.list(&platform, &bucket).await.unwrap_err().to_string();
+    assert!(told().await.starts_with("Secret default/backup-s3 has no usable credentials: it does not exist"));
+    put(client, "backup-s3", &[("accessKeyId", "AKIA")]).await;
+    assert!(told().await.contains("it has no usable secretAccessKey"), "{}", told().await);
+    let set = async |secret: &str| {
+        let patch = Patch::Merge(json!({"stringData": {"secretAccessKey": secret}}));
+        secrets(client).patch("backup-s3", &PatchParams::default(), &patch).await.unwrap();
+    };
+    set("wrong").await;
+    assert!(told().await.contains("its secretAccessKey is not that of its accessKeyId"), "{}", told().await);
+    set("hush\n").await;
+    snapshots.put(&platform, &bucket, "dev/u1/a", b"content".to_vec()).await.unwrap();
+    snapshots.put(&platform, &bucket, "dev/u2/a", b"another's".to_vec()).await.unwrap();
+    let listed = snapshots.list(&platform, &bucket).await.unwrap();
+    assert_eq!(listed.iter().map(|object| object.key.as_str()).collect::<Vec<_>>(), ["dev/u1/a"]);
+    assert_eq!(snapshots.get(&platform, &bucket, "dev/u1/a", 7).await.unwrap(), b"content");
+    snapshots.delete(&platform, &bucket, "dev/u1/a").await.unwrap();
+    assert_eq!(snapshots.list(&platform, &bucket).await, Ok(Vec::new()));
+    stop.cancel();
+    store.await.unwrap();
 }
 
 async fn nodes_are_listed_changed_and_deleted(server: &ApiServer, client: &Client) {

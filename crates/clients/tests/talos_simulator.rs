@@ -1,6 +1,6 @@
 //! The Talos client against the simulator's machines, over real sockets: what is done to a machine that is in service.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[allow(dead_code, reason = "what the simulator's own tests need besides")]
 #[path = "../../sim/tests/talos/lab.rs"]
@@ -9,7 +9,7 @@ mod lab;
 use std::sync::Arc;
 
 use helix_clients::talos::TalosClient;
-use helix_engine::seams::{InForce, Talos as _, TalosCredentials, TalosError, TalosRoute};
+use helix_engine::seams::{InForce, Recovery as _, Talos as _, TalosCredentials, TalosError, TalosRoute};
 use helix_plan::secrets::Secret;
 use helix_sim::talos::pki::{Signer, Usage};
 use helix_sim::world::ServerId;
@@ -123,5 +123,63 @@ async fn leadership_goes_to_another_member() {
     })
     .await;
     client.forfeit_etcd_leadership(&route(&lab, first)).await.unwrap();
+    lab.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn etcd_is_founded_again_from_its_snapshot() {
+    let Some(lab) = Lab::new() else { return };
+    let (client, first) = (TalosClient::default(), lab.control_plane("cp-1").await);
+    let unavailable = |error: TalosError| Status::unavailable(error.to_string());
+    lab.eventually("bootstrap", || async { client.bootstrap_etcd(&route(&lab, first)).await.map_err(unavailable) })
+        .await;
+    lab.until("a voter", first, Guest::etcd_healthy).await;
+    let snapshot = client.etcd_snapshot(&route(&lab, first), 1 << 20).await.unwrap();
+    let bounded = client.etcd_snapshot(&route(&lab, first), snapshot.len() - 1).await.unwrap_err();
+    assert_eq!(bounded.reason(), "TalosInvalidRequest", "{bounded}");
+    assert!(bounded.to_string().contains(&format!("more than {} bytes", snapshot.len() - 1)), "{bounded}");
+    client.bootstrap_recovered(&route(&lab, first)).await.expect("etcd has its data already");
+    let late = client.etcd_recover(&route(&lab, first), snapshot.clone()).await.unwrap_err();
+    assert!(matches!(late, TalosError::NotReady { .. }), "{late:?}");
+
+    let second = lab.control_plane("another-1").await;
+    lab.until("a second voter", second, Guest::etcd_healthy).await;
+    for server in [first, second] {
+        lab.world(|world, project, now| world.delete_server(project, server, now)).unwrap();
+    }
+    let third = lab.control_plane("cp-3").await;
+    let third = route(&lab, third);
+    lab.eventually("a refusal", || async {
+        match client.bootstrap_recovered(&third).await {
+            Err(TalosError::NotReady { why, .. }) if why.contains("uploaded") => Ok(()),
+            other => Err(Status::unavailable(format!("{other:?}"))),
+        }
+    })
+    .await;
+    client.etcd_recover(&third, snapshot).await.unwrap();
+    client.bootstrap_recovered(&third).await.unwrap();
+    lab.eventually("one member", || async {
+        match client.etcd_members(&third).await.map_err(unavailable)?.as_slice() {
+            [only] if only.hostname == "cp-3" => Ok(()),
+            others => Err(Status::unavailable(format!("{others:?}"))),
+        }
+    })
+    .await;
+    lab.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kubelet_starts_anew() {
+    let Some(lab) = Lab::new() else { return };
+    let server = lab.control_plane("cp-1").await;
+    let since = || lab.machines.look_at(server, |guest, now| guest.kubelet_since(now)).unwrap();
+    lab.until("a kubelet", server, |guest| guest.kubelet_since(jiff::Timestamp::now()).is_some()).await;
+    let before = since();
+    TalosClient::default().restart_kubelet(&route(&lab, server)).await.unwrap();
+    lab.until("another start", server, |guest| {
+        let since = guest.kubelet_since(jiff::Timestamp::now());
+        since.is_some() && since != before
+    })
+    .await;
     lab.end().await;
 }

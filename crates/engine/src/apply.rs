@@ -5,6 +5,7 @@
 
 mod hetzner;
 mod machines;
+mod snapshots;
 
 use futures::future::BoxFuture;
 use futures::stream;
@@ -15,6 +16,7 @@ use helix_plan::step::{NodePatch, Step};
 use helix_plan::{Plan, PlanItem};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::in_hand::InHand;
 use crate::observe::Access;
 use crate::seams::{CloudError, Seams, StoreError, TalosError, WorkloadError};
 use crate::secrets::SecretMakerError;
@@ -31,6 +33,9 @@ const REBOOT_REST: SignedDuration = SignedDuration::from_secs(60);
 /// How long a new configuration is given until the machine's node tells of it.
 const CONFIGURATION_REST: SignedDuration = SignedDuration::from_secs(10);
 
+/// How long an etcd that comes up from a snapshot, and a kubelet that starts again, are left alone.
+const RECOVERY_REST: SignedDuration = SignedDuration::from_secs(60);
+
 /// How long pods are given to leave before they are asked again.
 const EVICTION_REST: SignedDuration = SignedDuration::from_secs(5);
 
@@ -43,6 +48,8 @@ pub(crate) struct Applied {
     pub(crate) target: String,
     /// What the step did, in words.
     pub(crate) what: String,
+    /// Whether it has only been begun, and its end is told elsewhere.
+    pub(crate) begun: bool,
     /// The machine that has its configuration now, if the step gave it one.
     pub(crate) configured: Option<MachineName>,
     /// How long the step has to rest after it succeeded, because its effect takes that long to show.
@@ -123,6 +130,7 @@ pub(crate) struct Applier<'a> {
     pub(crate) seams: &'a Seams,
     pub(crate) platform: &'a PlatformIdentity,
     pub(crate) access: &'a Access,
+    pub(crate) in_hand: &'a InHand,
     pub(crate) now: Timestamp,
 }
 
@@ -153,6 +161,7 @@ async fn carry_out(applier: Applier<'_>, item: &PlanItem) -> Applied {
         kind: step.target().kind,
         target: step.target().to_string(),
         what,
+        begun: matches!(step, Step::TakeSnapshot { .. }),
         configured: match step {
             Step::ConfigureMachine { inputs, .. } if done => Some(inputs.machine.clone()),
             _ => None,
@@ -171,6 +180,7 @@ fn rest_after(step: &Step) -> Option<SignedDuration> {
         Step::UpgradeTalos { .. } | Step::ReconfigureMachine { reboot: true, .. } => Some(REBOOT_REST),
         Step::ReconfigureMachine { reboot: false, .. } => Some(CONFIGURATION_REST),
         Step::EvictPods { .. } => Some(EVICTION_REST),
+        Step::RecoverEtcd { .. } | Step::RestartKubelet { .. } => Some(RECOVERY_REST),
         _ => None,
     }
 }
@@ -185,6 +195,11 @@ impl Applier<'_> {
             Step::ForgetSecrets => Ok(self.seams.store.forget(self.platform).await?),
             Step::ConfigureMachine { address, inputs, .. } => self.configure_machine(*address, inputs).await,
             Step::BootstrapEtcd { machine, .. } => self.bootstrap_etcd(machine).await,
+            Step::RecordRestore(record) => self.record_restore(record).await,
+            Step::RecoverEtcd { machine, snapshot, .. } => self.recover_etcd(machine, snapshot).await,
+            Step::TakeSnapshot { machine, key } => self.take_snapshot(machine, key).await,
+            Step::PruneSnapshot { key } => self.prune_snapshot(key).await,
+            Step::RestartKubelet { machine } => self.restart_kubelet(machine).await,
             Step::RemoveEtcdMember { member, leads, .. } => self.remove_etcd_member(*member, leads.as_ref()).await,
             Step::PatchNode { machine, patch } => self.patch_node(machine, patch).await,
             Step::MarkNode { machine, mark } => self.patch_node(machine, &NodePatch::mark(mark)).await,

@@ -7,12 +7,14 @@
 mod actions;
 mod apply;
 pub mod budget;
+mod in_hand;
 mod memory;
 mod observe;
 mod project;
 mod report;
 pub mod seams;
 pub mod secrets;
+pub mod snapshot;
 pub mod turn;
 
 pub use memory::Memory;

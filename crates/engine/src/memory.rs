@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use helix_plan::Look;
 use helix_plan::names::MachineName;
-use helix_plan::observed::{Setback, SetbackKind};
+use helix_plan::observed::{Candidate, Fact, Setback, SetbackKind, Snapshot, SnapshotFailure};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::in_hand::InHand;
 use crate::seams::{KubernetesCredentials, TalosCredentials};
 
 /// The pause after a first failed attempt; it doubles with every further one.
@@ -43,6 +44,14 @@ pub struct Memory {
     pub(crate) credentials: Option<Credentials>,
     /// Machines that were seen or made configured: they are asked with credentials first.
     pub(crate) configured: BTreeSet<MachineName>,
+    /// What the bucket of backups told last, and until when that is good.
+    pub(crate) snapshots: Option<(Timestamp, Fact<Vec<Snapshot>>)>,
+    /// The snapshot that is being taken.
+    pub(crate) in_hand: InHand,
+    /// What the last attempt at one met, if it failed.
+    pub(crate) snapshot_failure: Option<SnapshotFailure>,
+    /// The snapshot that was opened last for a restore, and until when what was found is good.
+    pub(crate) candidate: Option<(Timestamp, Candidate)>,
     /// Whether the last plan had nothing to do.
     pub(crate) settled: bool,
     /// Whether the last plan found nothing that it could order.
@@ -110,5 +119,7 @@ impl Memory {
     /// The resource has changed, or somebody asks: the next turn reads everything anew.
     pub fn look_now(&mut self) {
         self.look = None;
+        self.snapshots = None;
+        self.candidate = None;
     }
 }

@@ -4,6 +4,7 @@
 //! known before.
 
 mod access;
+mod backups;
 mod cluster;
 mod machines;
 mod race;
@@ -13,13 +14,14 @@ mod tests;
 use std::collections::BTreeMap;
 
 use helix_plan::names::{MachineName, PlatformIdentity};
-use helix_plan::observed::{CloudFacts, Fact, Intents, Missing, Observed, Setback, TalosFacts};
+use helix_plan::observed::{BackupFacts, CloudFacts, Fact, Intents, Missing, Observed, Setback, TalosFacts};
+use helix_plan::quorum::Quorum;
 use helix_plan::secrets::SecretBundle;
 use helix_plan::step::Lane;
 use helix_plan::validated::ValidatedPlatform;
 use jiff::Timestamp;
 
-pub(crate) use access::{Access, KUBERNETES_USER};
+pub(crate) use access::{Access, BackupPlace, KUBERNETES_USER};
 
 use crate::memory::Memory;
 use crate::seams::{CloudError, Seams, StoreError};
@@ -53,8 +55,22 @@ pub(crate) async fn observe(
         observed.etcd = etcd;
         observed.kubernetes = kubernetes;
         access.answered = answered;
+        let lost = observed.etcd.value().is_none_or(|etcd| etcd.members.is_empty()) || !is_led(&observed);
+        let bundle = access.bundle.clone();
+        observed.backups =
+            backups::look((seams.snapshots.as_ref(), clock), platform, bundle.as_deref(), lost, memory, now).await;
     }
     (observed, access)
+}
+
+/// Whether most control planes that are members of etcd answer for it: where they do, nothing is to be restored.
+fn is_led(observed: &Observed) -> bool {
+    let Some(etcd) = observed.etcd.value() else { return false };
+    let serves = |name: &str| {
+        let machine = MachineName::parse(name).ok();
+        machine.and_then(|machine| observed.talos_of(&machine)).is_some_and(|talos| talos.serves("etcd"))
+    };
+    Quorum::new(etcd, serves).holds()
 }
 
 /// Reads what a teardown needs: what is at Hetzner and in the store. That no server is left that secrets could be needed
@@ -109,6 +125,7 @@ async fn foundation(
         talos: BTreeMap::<MachineName, Fact<TalosFacts>>::new(),
         etcd: Fact::Missing(Missing::NotThereYet),
         kubernetes: Fact::Missing(Missing::NotThereYet),
+        backups: BackupFacts::unknown(),
         intents: Intents::default(),
         setbacks,
     };

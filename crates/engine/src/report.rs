@@ -1,6 +1,7 @@
 //! From a turn to words: status, conditions, events and machine projections. Everything is derived; nothing is decided.
 
 pub(crate) mod approvals;
+pub(crate) mod backups;
 mod conditions;
 mod machines;
 mod phases;
@@ -84,6 +85,7 @@ pub(crate) fn status(told: &Told<'_>) -> HelixPlatformStatus {
         resets_at: Some(Time(told.budget.resets_at)),
     });
     status.endpoint = api_endpoints(told.validated, cloud).for_clients().into_iter().next();
+    status.backup = backups::status(told);
     status.secrets = told.observed.store.value().map(|store| secret_names(told.platform, store));
     status.conditions = conditions::of_turn(told, &phases);
     status

@@ -17,14 +17,16 @@ use helix_plan::guard::{self, Guard};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{Intents, Missing, Observed, SetbackKind};
 use helix_plan::report::{Block, State};
+use helix_plan::step::SNAPSHOT;
 use helix_plan::validated::{Rejections, ValidatedPlatform, identity_of};
 use helix_plan::{Plan, plan, plan_teardown};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::apply::{self, Applied, Applier};
+use crate::in_hand::Ended;
 use crate::memory::Memory;
 use crate::observe::{self, Access};
-use crate::report::{self, Told, approvals, receipt};
+use crate::report::{self, Told, approvals, backups, receipt};
 pub use crate::report::{Event, MachineProjection};
 use crate::seams::{Seams, StoreError};
 
@@ -72,8 +74,10 @@ pub async fn turn(seams: &Seams, platform: &HelixPlatform, intents: &Intents, me
         Ok(validated) => validated,
         Err(rejections) => return idle(report::rejected(platform, &rejections, now), now + JUDGE_AGAIN),
     };
+    let told = learn_of_snapshot(memory);
     let (mut observed, access) = observe::observe(seams, &validated, intents, memory, now).await;
     let mut events = learn(seams, &validated.identity, memory, &mut observed, now).await;
+    events.extend(told);
     let mut plan = plan(&validated, &observed, now);
     enforce(&validated.identity, &observed, Some(&validated), &mut plan);
     events.extend(approvals::event(platform.status.as_ref(), &validated, &plan));
@@ -99,9 +103,11 @@ pub async fn turn(seams: &Seams, platform: &HelixPlatform, intents: &Intents, me
         budget: seams.project.cloud().budget(now),
         now,
     };
+    let status = report::status(&told);
+    events.extend(backups::event(platform.status.as_ref(), &status));
     Turn {
-        status: report::status(&told),
         machines: report::machines(&told),
+        status,
         events,
         steps: applied.iter().map(|step| (step.kind, step.result.is_ok())).collect(),
         look_again_at: next(&plan, &applied, memory, now),
@@ -205,6 +211,22 @@ async fn learn(
     events
 }
 
+/// Takes notice of how a snapshot of etcd has ended, so that the next look at the bucket is a fresh one.
+fn learn_of_snapshot(memory: &mut Memory) -> Option<Event> {
+    match memory.in_hand.take_news()? {
+        Ended::Taken(key) => {
+            memory.snapshots = None;
+            memory.snapshot_failure = None;
+            Some(Event { reason: "SnapshotTaken", message: format!("etcd was saved as {key}"), warning: false })
+        }
+        Ended::Failed(failure) => {
+            let message = format!("etcd could not be saved: {}", failure.message);
+            memory.snapshot_failure = Some(failure);
+            Some(Event { reason: "SnapshotFailed", message, warning: true })
+        }
+    }
+}
+
 fn step_failed(what: &str, met: &SetbackKind) -> Event {
     Event { reason: "StepFailed", message: format!("{what}: {}", report::setback(met)), warning: true }
 }
@@ -249,7 +271,8 @@ async fn carry_out(
     memory: &mut Memory,
     now: Timestamp,
 ) -> (Vec<Applied>, Vec<Event>) {
-    let applied = apply::apply(Applier { seams, platform: identity, access, now }, plan).await;
+    let applied =
+        apply::apply(Applier { seams, platform: identity, access, in_hand: &memory.in_hand, now }, plan).await;
     memory.look = Some(plan.look);
     // Steps may have taken long: pauses count from now on.
     let met_at = seams.clock.now();
@@ -261,7 +284,10 @@ async fn carry_out(
                     Some(pause) => memory.succeeded_slowly(step.target.clone(), pause, met_at),
                     None => memory.succeeded(&step.target),
                 }
-                events.push(Event { reason: "StepDone", message: step.what.clone(), warning: false });
+                // A snapshot has only been begun; how it ends is told then.
+                if !step.begun {
+                    events.push(Event { reason: "StepDone", message: step.what.clone(), warning: false });
+                }
             }
             Err(met) => {
                 if !met.expected {
@@ -271,6 +297,10 @@ async fn carry_out(
             }
         }
         memory.configured.extend(step.configured.clone());
+        if step.kind == SNAPSHOT {
+            // Done or not, the bucket may be another than it was.
+            memory.snapshots = None;
+        }
     }
     (applied, events)
 }

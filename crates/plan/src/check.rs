@@ -4,6 +4,7 @@
 //! no code with the planner but the types; a mistake there should not be repeated here.
 
 mod day_two;
+mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +59,7 @@ pub struct Check {
 }
 
 /// Every invariant that a plan can show.
-pub const CHECKS: [Check; 15] = [
+pub const CHECKS: [Check; 18] = [
     Check { invariant: 1, name: "one-server-per-machine", backs: &[], find: one_server_per_machine },
     Check { invariant: 2, name: "only-what-is-ours", backs: &[], find: only_what_is_ours },
     Check {
@@ -79,6 +80,12 @@ pub const CHECKS: [Check; 15] = [
         backs: &[Guard::OneControlPlane],
         find: day_two::one_control_plane_at_a_time,
     },
+    Check {
+        invariant: 3,
+        name: "downtime-is-saved-or-approved",
+        backs: &[Guard::Approval],
+        find: restore::downtime_is_saved_or_approved,
+    },
     Check { invariant: 3, name: "member-goes-before-server", backs: &[], find: day_two::member_goes_before_server },
     Check {
         invariant: 4,
@@ -86,6 +93,8 @@ pub const CHECKS: [Check; 15] = [
         backs: &[Guard::BootstrapRecord, Guard::BootstrapOnRecorded],
         find: one_bootstrap,
     },
+    Check { invariant: 4, name: "one-restore-at-a-time", backs: &[], find: restore::one_restore },
+    Check { invariant: 4, name: "newest-snapshot-is-kept", backs: &[], find: restore::newest_snapshot_is_kept },
     Check { invariant: 5, name: "bundle-before-use", backs: &[Guard::BundleOnce], find: bundle_before_use },
     Check {
         invariant: 7,
@@ -195,6 +204,7 @@ fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
         Step::AttachServer { server, network, .. } => vec![(Server, *server), (Network, *network)],
         Step::ApplyFirewall { firewall, server, .. } => vec![(Firewall, *firewall), (Server, *server)],
         Step::PowerOnServer { server, .. }
+        | Step::RecoverEtcd { server, .. }
         | Step::RecordBootstrap { server, .. }
         | Step::BootstrapEtcd { server, .. } => vec![(Server, *server)],
         Step::ConfigureMachine { inputs, .. } | Step::ReconfigureMachine { inputs, .. } => {
@@ -212,6 +222,10 @@ fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
         | Step::CreateFirewall(_)
         | Step::CreateSshKey { .. }
         | Step::CreatePlacementGroup { .. }
+        | Step::RecordRestore(_)
+        | Step::TakeSnapshot { .. }
+        | Step::PruneSnapshot { .. }
+        | Step::RestartKubelet { .. }
         | Step::RemoveEtcdMember { .. }
         | Step::StoreKubeconfig { .. }
         | Step::StoreTalosconfig { .. }
@@ -275,6 +289,7 @@ fn one_bootstrap(subject: &Subject<'_>, _: &CloudFacts, store: &StoreFacts) -> V
     steps(subject)
         .filter_map(|step| match step {
             Step::BootstrapEtcd { machine, server } => match &store.bootstrap {
+                Some(_) if store.restore.is_some() => Some(format!("bootstrap of {machine} after a restore")),
                 Some(record) if record.server_id == *server && record.machine == *machine && members == 0 => None,
                 Some(record) => Some(format!(
                     "bootstrap of {machine} (server {server}) with {members} members, while the record says {} (server {})",

@@ -3,6 +3,7 @@
 //! A fact may be missing, and then says why; nothing here is remembered from an earlier turn, but for [`Setback`]s,
 //! which are observations of what an attempt met and which expire.
 
+mod backups;
 mod cloud;
 mod cluster;
 
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+pub use backups::{BackupFacts, Candidate, Flaw, RestoreRecord, RestoreTarget, Snapshot, SnapshotFailure};
 pub use cloud::{
     CloudFacts, Firewall, FirewallRule, Image, LoadBalancer, LoadBalancerService, LoadBalancerTarget, Network,
     PlacementGroup, PrivateNet, Server, ServerStatus, SshKey, Tags, TargetHealth,
@@ -102,6 +104,8 @@ pub struct Observed {
     pub etcd: Fact<EtcdFacts>,
     /// The workload cluster, as its API server tells.
     pub kubernetes: Fact<KubernetesFacts>,
+    /// What is in the bucket of backups.
+    pub backups: BackupFacts,
     /// What users ask of single machines.
     pub intents: Intents,
     /// What recent attempts met.
@@ -128,6 +132,7 @@ impl Observed {
             talos: BTreeMap::new(),
             etcd: Fact::Missing(Missing::NotThereYet),
             kubernetes: Fact::Missing(Missing::NotThereYet),
+            backups: BackupFacts::unknown(),
             intents: Intents::default(),
             setbacks: Vec::new(),
         }

@@ -160,7 +160,7 @@ pub(crate) fn plan_under(
         match unready {
             _ if !founded => outcome.hold_back(Wait::Concern(Concern::SecretBundle)),
             Some(phase) if concern.phase() > phase => outcome.hold_back(Wait::Phase(phase)),
-            _ if !outcome.is_done() => unready = Some(concern.phase()),
+            _ if !outcome.is_done() && !concern.is_aside() => unready = Some(concern.phase()),
             _ => {}
         }
         // Without the bundle, or in another project, whatever is made would be made wrong.

@@ -2,12 +2,14 @@
 //! messages are derived from. Nothing here decides; it only puts decisions into words.
 
 mod block;
+mod restore;
 mod wait;
 
 use helix_crds::PhaseName;
 use jiff::Timestamp;
 
 pub use block::Block;
+pub use restore::{RestoreRefusal, WayBack};
 pub use wait::Wait;
 
 use crate::observed::Missing;
@@ -100,7 +102,7 @@ impl Report {
     /// could not be seen, and that before what is under way: the user should first read what only the user can change.
     #[must_use]
     pub fn phase(&self, phase: PhaseName) -> PhaseReport {
-        let states = || self.concerns.iter().filter(|c| c.concern.phase() == phase);
+        let states = || self.concerns.iter().filter(|c| c.concern.phase() == phase && !c.concern.is_aside());
         if let Some(block) = states().find_map(|c| match &c.state {
             State::Blocked(block) => Some(block),
             _ => None,
@@ -133,10 +135,17 @@ impl Report {
         PhaseReport::Ready { evidence }
     }
 
+    /// The state of one concern; `None` where the platform does not go that far.
+    #[must_use]
+    pub fn of(&self, concern: Concern) -> Option<&State> {
+        self.concerns.iter().find(|report| report.concern == concern).map(|report| &report.state)
+    }
+
     /// Whether nothing is under way: every concern is done, or waits for somebody.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.concerns.iter().all(|concern| matches!(concern.state, State::Done(_) | State::Blocked(_)))
+        let settled = |concern: &ConcernReport| matches!(concern.state, State::Done(_) | State::Blocked(_));
+        self.concerns.iter().all(|concern| concern.concern.is_aside() || settled(concern))
     }
 
     /// The states of all phases up to `until`, in order; those after a phase that is not Ready are `Pending`.

@@ -12,12 +12,12 @@ use helix_crds::labels;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
-pub use nature::Target;
+pub use nature::{SNAPSHOT, Target};
 pub use new::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer};
 
 use crate::disruption::{Cause, Mark};
 use crate::names::MachineName;
-use crate::observed::{FirewallRule, LoadBalancerService, NodeTaint, PodFacts, Tags};
+use crate::observed::{FirewallRule, LoadBalancerService, NodeTaint, PodFacts, RestoreRecord, Tags};
 use crate::render::machine_config::{ConfigDigest, MachineConfigInputs};
 
 /// Kinds of resources at Hetzner that Helix makes and deletes.
@@ -241,6 +241,34 @@ pub enum Step {
         machine: MachineName,
         /// Its server's id.
         server: u64,
+    },
+    /// Write down how far a restore is: each record takes the place of the one that it was made from, and of no other.
+    RecordRestore(RestoreRecord),
+    /// Bring etcd up from a snapshot on the server that the restore record names.
+    RecoverEtcd {
+        /// The machine.
+        machine: MachineName,
+        /// Its server's id.
+        server: u64,
+        /// The snapshot's key.
+        snapshot: String,
+    },
+    /// Take a snapshot of etcd and put it into the bucket.
+    TakeSnapshot {
+        /// The control plane that is asked.
+        machine: MachineName,
+        /// The snapshot's key.
+        key: String,
+    },
+    /// Delete a snapshot that is older than the retention.
+    PruneSnapshot {
+        /// Its key.
+        key: String,
+    },
+    /// Restart a machine's kubelet, so that it registers its node again.
+    RestartKubelet {
+        /// The machine.
+        machine: MachineName,
     },
     /// Remove a member of etcd whose machine is gone, or leaves.
     RemoveEtcdMember {

@@ -3,11 +3,13 @@
 //! What the API server's rules can judge is judged there already; a file on a laptop has not met them, so nothing is
 //! taken for granted here. All rejections are found at once, and each says what to write instead.
 
+mod backup;
 mod network;
 mod pace;
 mod pools;
 mod quantity;
 mod rejection;
+mod schedule;
 mod versions;
 mod window;
 
@@ -18,9 +20,11 @@ use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use semver::Version;
 
+pub use backup::{Bucket, EtcdBackup, RestoreFrom};
 pub use helix_crds::{ApprovalMode, Spread};
 pub use pace::{Pace, Remediation, Share};
 pub use rejection::{Rejection, Rejections};
+pub use schedule::Schedule;
 pub use window::Window;
 
 use crate::approval::Approved;
@@ -153,6 +157,10 @@ pub struct ValidatedPlatform {
     pub pace: Pace,
     /// When a lost machine is given up.
     pub remediation: Remediation,
+    /// Regular snapshots of etcd.
+    pub backup: Option<EtcdBackup>,
+    /// The snapshot that etcd is to be restored from, should it be lost.
+    pub restore_from: Option<RestoreFrom>,
     /// What has to be approved before it is done.
     pub approval: ApprovalMode,
     /// What has been approved so far.
@@ -183,6 +191,7 @@ impl ValidatedPlatform {
         pools::placement_groups(&control_plane, &workers, &mut rejections);
         let pace = pace::pace(spec, &mut rejections);
         let remediation = pace::remediation(&spec.remediation, &mut rejections);
+        let backup = backup::etcd(spec, &identity, &mut rejections);
         not_built(spec, &mut rejections);
         schematic(&hetzner.image.schematic, &mut rejections);
         let snapshot_labels = snapshot_labels(hetzner.image.snapshot_selector.as_deref(), &mut rejections);
@@ -204,6 +213,8 @@ impl ValidatedPlatform {
             workers,
             pace,
             remediation,
+            backup,
+            restore_from: RestoreFrom::of(platform),
             approval: spec.approval,
             approved: Approved::of(platform),
             prices: catalogue.source,
@@ -338,9 +349,6 @@ fn not_built(spec: &HelixPlatformSpec, rejections: &mut Rejections) {
     }
     if !spec.policies.is_empty() {
         rejections.not_implemented("spec.policies", "judging plans by policies", "leave it out");
-    }
-    if spec.backup.is_some() {
-        rejections.not_implemented("spec.backup", "backing up etcd", "leave it out and take snapshots by talosctl");
     }
     if !spec.adopt.is_empty() {
         rejections.not_implemented("spec.adopt", "adoption", "leave it out and let Helix make the machines");

@@ -18,7 +18,7 @@ pub struct CallPattern {
     /// `GET`, `POST`, …; absent for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// The path below `/v1`, segment by segment, `*` for any one segment and a last `**` for any rest; absent for any.
+    /// The path below `/v1`, or `/s3/BUCKET/KEY` at the object store, segment by segment, `*` for any one segment and a last `**` for any rest; absent for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
@@ -73,24 +73,24 @@ pub enum Fault {
         /// Where.
         call: CallPattern,
     },
-    /// The call has its effect, and the answer is no JSON.
+    /// The call has its effect, and the answer is no JSON; of an object, a bit is turned.
     AnswerGarbled {
         /// Where.
         call: CallPattern,
     },
-    /// The call has its effect, and the answer's JSON ends in the middle.
+    /// The call has its effect, and the answer's JSON ends in the middle; an object's connection is cut there.
     AnswerTruncated {
         /// Where.
         call: CallPattern,
     },
-    /// An error before any effect: any code of the API.
+    /// An error before any effect: any code of the API, or of S3.
     Refused {
         /// Where.
         call: CallPattern,
         /// As on the wire, as in `server_error` (500).
         code: String,
     },
-    /// 429 with a reset so many seconds away.
+    /// 429 with a reset so many seconds away; at the object store `SlowDown`.
     RateLimited {
         /// Where.
         call: CallPattern,

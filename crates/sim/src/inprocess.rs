@@ -7,6 +7,8 @@
 //!
 //! What it cannot show: wire formats, certificates, timeouts and real concurrency. Those are the sockets' part.
 
+mod beside;
+pub mod bucket;
 mod cloud;
 mod facts;
 pub mod fleet;
@@ -27,10 +29,12 @@ use helix_engine::Project;
 use helix_engine::seams::{Clock, Receipt, Seams};
 use helix_engine::turn::Turn;
 use helix_plan::names::PlatformIdentity;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::lives::watch::{Breach, Watch};
 use crate::world::{Permission, ProjectId, Rng, World, WorldConfig};
+use beside::{Beside, Until};
+use bucket::Bucket;
 use store::Stored;
 pub use trace::{Called, Trace};
 
@@ -55,6 +59,8 @@ pub struct Counts {
     pub hetzner: u64,
     /// Times that etcd was bootstrapped.
     pub bootstraps: u64,
+    /// Times that etcd was brought up from a snapshot.
+    pub recoveries: u64,
     /// Secret bundles that were stored.
     pub bundles: u64,
     /// Requests that Hetzner's rate limit has refused.
@@ -68,6 +74,9 @@ pub(crate) struct Inner {
     pub(crate) now: Timestamp,
     /// What is stored, by the platform's UID.
     stored: BTreeMap<String, Stored>,
+    bucket: Bucket,
+    /// Restores that were begun.
+    restores: u64,
     /// The receipt of a teardown, which outlives what else is stored.
     receipt: Option<Receipt>,
     pub(crate) counts: Counts,
@@ -80,7 +89,7 @@ pub(crate) struct Inner {
 
 /// The outside, all of it. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Universe(Arc<Mutex<Inner>>);
+pub struct Universe(Arc<Mutex<Inner>>, Beside);
 
 impl Universe {
     /// A universe with one empty project.
@@ -91,11 +100,13 @@ impl Universe {
         let mut world = World::new(config, now);
         let project = world.add_project("simulated");
         world.add_token(TOKEN, project, Permission::ReadWrite);
-        Self(Arc::new(Mutex::new(Inner {
+        let inner = Arc::new(Mutex::new(Inner {
             world,
             project,
             now,
             stored: BTreeMap::new(),
+            bucket: Bucket::default(),
+            restores: 0,
             receipt: None,
             counts: Counts::default(),
             trace: Trace::default(),
@@ -103,7 +114,8 @@ impl Universe {
             kill: None,
             killed: false,
             secrets,
-        })))
+        }));
+        Self(inner, Beside::default())
     }
 
     /// The engine's neighbours, with nothing remembered: what a fresh process has.
@@ -112,6 +124,8 @@ impl Universe {
         Seams {
             project: Arc::new(Project::new(Arc::new(self.clone()))),
             talos: Arc::new(self.clone()),
+            recovery: Arc::new(self.clone()),
+            snapshots: Arc::new(self.clone()),
             workload: Arc::new(self.clone()),
             store: Arc::new(self.clone()),
             secrets: Arc::new(self.clone()),
@@ -181,6 +195,8 @@ impl Universe {
         inner.now = inner.now.max(now);
         let now = inner.now;
         inner.world.advance(now);
+        drop(inner);
+        self.1.get_on();
     }
 
     /// Time passes that nobody looks at.
@@ -195,6 +211,12 @@ impl Universe {
         self.lock().counts
     }
 
+    /// How many restores were begun.
+    #[must_use]
+    pub fn restores(&self) -> u64 {
+        self.lock().restores
+    }
+
     /// Kills the engine at the `nth` external call from the beginning.
     pub fn kill_at(&self, nth: u64, kill: Kill) {
         self.lock().kill = Some((nth, kill));
@@ -203,7 +225,16 @@ impl Universe {
     /// Whether the engine has been killed since this was last asked.
     #[must_use]
     pub fn take_killed(&self) -> bool {
-        std::mem::take(&mut self.lock().killed)
+        let killed = std::mem::take(&mut self.lock().killed);
+        if killed {
+            self.1.end();
+        }
+        killed
+    }
+
+    /// The process ends: so does what it has set going.
+    pub(crate) fn end_work(&self) {
+        self.1.end();
     }
 
     /// The token belongs to the project that was added last from now on.
@@ -299,6 +330,11 @@ impl Inner {
     fn stored_of(&mut self, platform: &PlatformIdentity) -> &mut Stored {
         self.stored.entry(platform.uid.clone()).or_default()
     }
+
+    /// How many restores were begun.
+    pub(crate) fn restores(&self) -> u64 {
+        self.restores
+    }
 }
 
 impl Clock for Universe {
@@ -307,7 +343,16 @@ impl Clock for Universe {
     }
 
     /// Time stands still while a turn is made: whoever does not answer at once never does.
-    fn pause(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(std::future::pending())
+    fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+        let at = self.lock().now.checked_add(span).unwrap_or(Timestamp::MAX);
+        Box::pin(Until { universe: self.clone(), at })
+    }
+
+    /// It gets as far as it can at once; a turn whose process is killed by it goes no further.
+    fn set_going(&self, work: Pin<Box<dyn Future<Output = ()> + Send>>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.1.add(work);
+        self.1.get_on();
+        if self.lock().killed { Box::pin(std::future::pending()) } else { Box::pin(std::future::ready(())) }
     }
 }

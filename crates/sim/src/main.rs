@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use helix_sim::simulator::{CONTROL_FILE, ENVIRONMENT_FILE, MachineOptions, Options, Simulator, StartError};
+use helix_sim::simulator::{
+    CONTROL_FILE, ENVIRONMENT_FILE, MachineOptions, OBJECT_STORAGE_FILE, Options, Simulator, StartError,
+};
 use helix_sim::world::{TimeScale, WorldConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -15,7 +17,8 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// Where to write hetzner.env (endpoint and token), control.json, and what the machines keep.
+    /// Where to write hetzner.env (endpoint and token), object-storage.env (endpoint, bucket and key pair), control.json,
+    /// and what the machines keep.
     #[arg(long)]
     dir: PathBuf,
     /// Divides simulated latencies: 20 makes 20 seconds one.
@@ -95,7 +98,7 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
 fn prepare(dir: &Path) -> Result<(), StartError> {
     let unusable = |source| StartError::Write { path: dir.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(unusable)?;
-    for name in [ENVIRONMENT_FILE, CONTROL_FILE] {
+    for name in [ENVIRONMENT_FILE, OBJECT_STORAGE_FILE, CONTROL_FILE] {
         match std::fs::remove_file(dir.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(error)),
             Ok(()) | Err(_) => {}

@@ -1,5 +1,5 @@
-//! The whole simulator in one process: world, Hetzner's API, load balancers, machines and the control port, from start to
-//! stop. `helix-sim` is this and a command line; tests start it directly.
+//! The whole simulator in one process: world, Hetzner's API, an object store, load balancers, machines and the control
+//! port, from start to stop. `helix-sim` is this and a command line; tests start it directly.
 
 use std::fmt;
 use std::io;
@@ -16,15 +16,57 @@ use crate::clock::SharedWorld;
 use crate::lease::{Lease, LeaseError};
 use crate::talos::machines::Machines;
 use crate::world::{Permission, ProjectId, World, WorldConfig};
-use crate::{control, hetzner, kubernetes, load_balancer, talos};
+use crate::{control, hetzner, kubernetes, load_balancer, s3, talos};
 
 /// Holds endpoint and token, as other tools read them.
 pub const ENVIRONMENT_FILE: &str = "hetzner.env";
+/// Holds endpoint, bucket and key pair of the object store.
+pub const OBJECT_STORAGE_FILE: &str = "object-storage.env";
 /// Says where everything is.
 pub const CONTROL_FILE: &str = "control.json";
 
 /// Length of Hetzner's tokens.
 const TOKEN_LENGTH: usize = 64;
+/// Lengths of the two parts of a key pair at Hetzner Object Storage.
+const PAIR_LENGTHS: [usize; 2] = [20, 40];
+/// The bucket that is there from the start.
+const BUCKET: &str = "sandbox-backups";
+
+/// The object store, and a bucket in it with what opens it.
+#[derive(Clone)]
+pub struct ObjectStore {
+    /// Where it listens.
+    pub endpoint: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The pair's name.
+    pub access_key_id: String,
+    secret_access_key: String,
+}
+
+impl fmt::Debug for ObjectStore {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectStore({}/{})", self.endpoint, self.bucket)
+    }
+}
+
+impl ObjectStore {
+    /// A new bucket and pair in the world, for a store that listens on this address.
+    fn found(world: &mut World, address: &str) -> Self {
+        let [access_key_id, secret_access_key] =
+            PAIR_LENGTHS.map(|length| Alphanumeric.sample_string(&mut rand::rng(), length));
+        world.object_storage().add_pair(&access_key_id, &secret_access_key);
+        world.object_storage().add_bucket(BUCKET);
+        Self { endpoint: format!("http://{address}"), bucket: BUCKET.to_owned(), access_key_id, secret_access_key }
+    }
+
+    /// The pair's secret.
+    #[must_use]
+    pub fn secret_access_key(&self) -> &str {
+        &self.secret_access_key
+    }
+}
 
 /// How a simulator is started.
 #[derive(Clone, Debug)]
@@ -83,6 +125,8 @@ pub struct Simulator {
     pub project: ProjectId,
     /// The API's endpoint, ending in `/v1`.
     pub endpoint: String,
+    /// The object store.
+    pub object_store: ObjectStore,
     /// The control port.
     pub control: String,
     token: String,
@@ -106,6 +150,7 @@ impl Simulator {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let lease = Lease::take()?;
         let listener = bind(options.listen).await?;
+        let object_listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let control_listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address =
             |listener: &TcpListener| listener.local_addr().map_or_else(|_| String::new(), |it| it.to_string());
@@ -117,11 +162,13 @@ impl Simulator {
         let project = world.add_project("sandbox");
         let token = Alphanumeric.sample_string(&mut rand::rng(), TOKEN_LENGTH);
         world.add_token(&token, project, Permission::ReadWrite);
+        let object_store = ObjectStore::found(&mut world, &address(&object_listener));
         let world = SharedWorld::new(world);
 
         let stop = CancellationToken::new();
         let mut tasks = vec![
             tokio::spawn(hetzner::serve(listener, world.clone(), stop.clone())),
+            tokio::spawn(s3::serve(object_listener, world.clone(), stop.clone())),
             tokio::spawn(load_balancer::run(world.clone(), stop.clone())),
             tokio::spawn({
                 let (world, stop) = (world.clone(), stop.clone());
@@ -139,7 +186,7 @@ impl Simulator {
         if let Some(machine_options) = options.machines {
             tasks.extend(start_machines(&world, machine_options, &stop));
         }
-        Ok(Self { world, project, endpoint, control, token, lease, stop, tasks })
+        Ok(Self { world, project, endpoint, object_store, control, token, lease, stop, tasks })
     }
 
     /// The token of the project.
@@ -148,14 +195,24 @@ impl Simulator {
         &self.token
     }
 
-    /// Writes `hetzner.env` and `control.json`, readable by nobody else, each at once.
+    /// Writes `hetzner.env`, `object-storage.env` and `control.json`, readable by nobody else, each at once.
     ///
     /// # Errors
     /// See [`StartError::Write`].
     pub fn write_files(&self, dir: &Path) -> Result<(), StartError> {
         let env = format!("HCLOUD_ENDPOINT={}\nHCLOUD_TOKEN={}\n", self.endpoint, self.token);
         write_private(&dir.join(ENVIRONMENT_FILE), &env)?;
+        let store = &self.object_store;
+        let (endpoint, bucket, id, secret) =
+            (&store.endpoint, &store.bucket, &store.access_key_id, &store.secret_access_key);
+        let env = format!(
+            "S3_ENDPOINT={endpoint}\nS3_BUCKET={bucket}\nS3_ACCESS_KEY_ID={id}\nS3_SECRET_ACCESS_KEY={secret}\n"
+        );
+        write_private(&dir.join(OBJECT_STORAGE_FILE), &env)?;
         let control = serde_json::json!({
+            "objectStorage": {
+                "endpoint": endpoint, "bucket": bucket, "accessKeyId": id, "secretAccessKey": secret,
+            },
             "hetznerEndpoint": self.endpoint,
             "token": self.token,
             "control": self.control,

@@ -25,6 +25,7 @@ pub mod load_balancers;
 pub mod machine;
 pub mod money;
 pub mod networks;
+pub mod object_storage;
 pub mod placement_groups;
 pub mod power;
 pub mod primary_ips;
@@ -52,6 +53,7 @@ pub use ids::{
 pub use labels::{Labels, Selector};
 pub use latencies::{Latencies, Span, TimeScale};
 pub use machine::{Guests, Membership};
+pub use object_storage::ObjectStorage;
 pub use power::{BootImage, Hardware, MachineRef, WorldEvent};
 pub use project::{Meta, Project, Resource, Update};
 pub use rate_limit::Budget;
@@ -130,6 +132,7 @@ pub struct World {
     tokens: BTreeMap<String, (ProjectId, Permission)>,
     addresses: PublicAddresses,
     guests: Guests,
+    object_storage: ObjectStorage,
     agenda: BTreeMap<(Timestamp, u64), Due>,
     agenda_entries: u64,
     events: VecDeque<WorldEvent>,
@@ -153,6 +156,7 @@ impl World {
             now,
             rng,
             guests,
+            object_storage: ObjectStorage::default(),
             faults: Faults::default(),
             last_id: 1000,
             projects: Vec::new(),
@@ -268,9 +272,19 @@ impl World {
         &mut self.faults
     }
 
-    /// The faults that strike a call of the API (`path` below `/v1`), counted as having struck.
+    /// The faults that strike a call of the API (`path` below `/v1`, or `/s3/BUCKET/KEY`), counted as having struck.
     pub fn strike_call(&mut self, method: &str, path: &str) -> Vec<CallFault> {
         self.faults.on_call(&mut self.rng, method, path)
+    }
+
+    /// The buckets.
+    pub fn buckets(&self) -> impl Iterator<Item = (&str, &object_storage::Objects)> {
+        self.object_storage.buckets()
+    }
+
+    /// The buckets and who may open them.
+    pub fn object_storage(&mut self) -> &mut ObjectStorage {
+        &mut self.object_storage
     }
 
     /// Whether a type is offered somewhere, and until when if it is deprecated. Capacity shows only when ordering.

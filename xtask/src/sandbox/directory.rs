@@ -13,7 +13,14 @@ use crate::error::Error;
 const FOLDERS: [&str; 4] = ["logs", "pids", "management", "sim"];
 
 /// Files of a sandbox, for who looks around in it.
-const FILES: [&str; 5] = ["management.kubeconfig", "workload.kubeconfig", "talosconfig", "hetzner.env", "control.json"];
+const FILES: [&str; 6] = [
+    "management.kubeconfig",
+    "workload.kubeconfig",
+    "talosconfig",
+    "hetzner.env",
+    "object-storage.env",
+    "control.json",
+];
 
 /// A sandbox's directory, as an absolute path without links: it is what marks the sandbox's processes.
 #[derive(Clone, Debug)]

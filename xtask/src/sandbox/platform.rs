@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::error::Error;
+use crate::sandbox::simulator::ObjectStorage;
 
 /// Where the platform's namespace comes from when the document names none; it is the operator's own, too.
 pub(crate) const NAMESPACE: &str = "helix-system";
@@ -23,17 +24,17 @@ pub(crate) struct Platform {
 
 impl Platform {
     /// Reads a file that holds one `HelixPlatform` and points it at the simulated API at `endpoint`, whatever endpoint
-    /// it named, so that a sandbox never touches a real project; lets loopback through its allow-list, or else nobody
+    /// it named, and its backups of etcd at the simulated bucket, so that a sandbox never touches a real project; lets loopback through its allow-list, or else nobody
     /// on this machine would reach its machines.
     ///
     /// # Errors
     /// [`Error::File`] without the file, [`Error::Content`] when it holds something else.
-    pub(crate) fn read(path: &Path, endpoint: &str) -> Result<Self, Error> {
+    pub(crate) fn read(path: &Path, endpoint: &str, store: &ObjectStorage) -> Result<Self, Error> {
         let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
-        Self::parse(&text, endpoint).map_err(|problem| Error::Content { path: path.to_owned(), problem })
+        Self::parse(&text, endpoint, store).map_err(|problem| Error::Content { path: path.to_owned(), problem })
     }
 
-    fn parse(text: &str, endpoint: &str) -> Result<Self, String> {
+    fn parse(text: &str, endpoint: &str, store: &ObjectStorage) -> Result<Self, String> {
         let options = serde_saphyr::options! { strict_booleans: true };
         let mut document: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             format!("it is not one YAML document ({error}); write a single HelixPlatform, as manifests/examples/sandbox.yaml is")
@@ -55,6 +56,10 @@ impl Platform {
             && !allowed.contains(&json!(LOOPBACK))
         {
             allowed.push(json!(LOOPBACK));
+        }
+        if let Some(bucket) = document.pointer_mut("/spec/backup/etcd/s3").filter(|value| value.is_object()) {
+            bucket["endpoint"] = json!(store.endpoint);
+            bucket["bucket"] = json!(store.bucket);
         }
         Ok(Self { document })
     }
@@ -93,16 +98,23 @@ impl Platform {
             let key = reference["key"].as_str().unwrap_or("token");
             Some((reference["name"].as_str()?, key))
         });
-        named
-            .map(|(name, key)| {
-                json!({
-                    "apiVersion": "v1",
-                    "kind": "Secret",
-                    "metadata": {"name": name, "namespace": self.namespace()},
-                    "stringData": {key: token},
-                })
-            })
-            .collect()
+        named.map(|(name, key)| self.secret(name, json!({key: token}))).collect()
+    }
+
+    /// The Secret with the simulated bucket's key pair, where the platform refers to one.
+    pub(crate) fn bucket_secret(&self, store: &ObjectStorage) -> Option<Value> {
+        let name = self.document.pointer("/spec/backup/etcd/s3/credentialsSecretRef/name")?.as_str()?;
+        let pair = json!({"accessKeyId": store.access_key_id, "secretAccessKey": store.secret_access_key});
+        Some(self.secret(name, pair))
+    }
+
+    fn secret(&self, name: &str, data: Value) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": self.namespace()},
+            "stringData": data,
+        })
     }
 }
 
@@ -112,12 +124,21 @@ mod tests {
 
     const ENDPOINT: &str = "http://127.1.0.1:4000/v1";
 
+    fn store() -> ObjectStorage {
+        ObjectStorage {
+            endpoint: "http://127.0.0.1:4001".to_owned(),
+            bucket: "simulated".to_owned(),
+            access_key_id: "id".to_owned(),
+            secret_access_key: "key".to_owned(),
+        }
+    }
+
     #[test]
     fn a_platform_means_the_simulator_whatever_endpoint_it_named() {
         let text = "kind: HelixPlatform\nmetadata: {name: prod}\nspec:\n  provider:\n    hetzner:\n      \
                     endpoint: https://api.hetzner.cloud/v1\n      tokenSecretRef: {name: hcloud, key: t}\n      \
                     apiAllowlist: [203.0.113.7/32]\n";
-        let platform = Platform::parse(text, ENDPOINT).unwrap();
+        let platform = Platform::parse(text, ENDPOINT, &store()).unwrap();
         assert_eq!((platform.name(), platform.namespace()), ("prod", NAMESPACE));
         let hetzner = &platform.document()["spec"]["provider"]["hetzner"];
         assert_eq!(hetzner["endpoint"], ENDPOINT);
@@ -128,10 +149,21 @@ mod tests {
     }
 
     #[test]
+    fn backups_go_to_the_simulated_bucket() {
+        let path = format!("{}/../manifests/examples/full.yaml", env!("CARGO_MANIFEST_DIR"));
+        let platform = Platform::read(Path::new(&path), ENDPOINT, &store()).unwrap();
+        let s3 = &platform.document()["spec"]["backup"]["etcd"]["s3"];
+        assert_eq!((&s3["endpoint"], &s3["bucket"]), (&json!("http://127.0.0.1:4001"), &json!("simulated")));
+        let secret = platform.bucket_secret(&store()).unwrap();
+        assert_eq!(secret["metadata"]["name"], "backup-s3");
+        assert_eq!(secret["stringData"], json!({"accessKeyId": "id", "secretAccessKey": "key"}));
+    }
+
+    #[test]
     fn another_size_changes_name_and_replicas_alone() {
         let text = "kind: HelixPlatform\nmetadata: {name: a}\nspec:\n  provider: {hetzner: {}}\n  \
                     controlPlane: {replicas: 3}\n  workerPools: [{name: p, replicas: 2}]\n";
-        let platform = Platform::parse(text, ENDPOINT).unwrap();
+        let platform = Platform::parse(text, ENDPOINT, &store()).unwrap();
         let other = platform.resized("b", 1, 9);
         assert_eq!(other.name(), "b");
         assert_eq!(other.document()["spec"]["controlPlane"], json!({"replicas": 1}));
@@ -143,7 +175,7 @@ mod tests {
     fn the_examples_are_platforms() {
         for example in ["sandbox", "minimal", "full"] {
             let path = format!("{}/../manifests/examples/{example}.yaml", env!("CARGO_MANIFEST_DIR"));
-            let platform = Platform::read(Path::new(&path), ENDPOINT).unwrap();
+            let platform = Platform::read(Path::new(&path), ENDPOINT, &store()).unwrap();
             assert!(!platform.token_secrets("secret").is_empty(), "{example}");
         }
     }
@@ -156,7 +188,7 @@ mod tests {
             ("kind: HelixPlatform\nspec: {}\n", "metadata.name"),
             ("kind: HelixPlatform\nmetadata: {name: a}\nspec: {}\n", "spec.provider.hetzner"),
         ] {
-            let problem = Platform::parse(text, ENDPOINT).unwrap_err();
+            let problem = Platform::parse(text, ENDPOINT, &store()).unwrap_err();
             assert!(problem.contains(remedy), "{problem}");
         }
     }

@@ -21,10 +21,25 @@ pub(crate) struct Simulator {
     hetzner_endpoint: String,
     /// The token of the simulated project.
     token: String,
+    object_storage: ObjectStorage,
+}
+
+/// A bucket of the simulated object store, and what opens it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ObjectStorage {
+    /// URL of the store.
+    pub(crate) endpoint: String,
+    /// The bucket's name.
+    pub(crate) bucket: String,
+    /// The key pair's name.
+    pub(crate) access_key_id: String,
+    /// The key pair's secret.
+    pub(crate) secret_access_key: String,
 }
 
 impl Simulator {
-    /// Starts it, waits until it listens, and writes `hetzner.env` and `control.json`.
+    /// Starts it, waits until it listens, and writes `hetzner.env`, `object-storage.env` and `control.json`.
     ///
     /// # Errors
     /// When it can't be started, ends, does not listen in time or says something unreadable, or when interrupted.
@@ -51,12 +66,25 @@ impl Simulator {
         directory.write("control.json", &text)?;
         let variables = [("HCLOUD_ENDPOINT", &simulator.hetzner_endpoint), ("HCLOUD_TOKEN", &simulator.token)];
         directory.write("hetzner.env", &variables.map(|(name, value)| format!("{name}={value}\n")).concat())?;
+        let store = &simulator.object_storage;
+        let variables = [
+            ("S3_ENDPOINT", &store.endpoint),
+            ("S3_BUCKET", &store.bucket),
+            ("S3_ACCESS_KEY_ID", &store.access_key_id),
+            ("S3_SECRET_ACCESS_KEY", &store.secret_access_key),
+        ];
+        directory.write("object-storage.env", &variables.map(|(name, value)| format!("{name}={value}\n")).concat())?;
         Ok(simulator)
     }
 
     /// URL of the simulated Hetzner API; ends in `/v1`.
     pub(crate) fn endpoint(&self) -> &str {
         &self.hetzner_endpoint
+    }
+
+    /// The bucket of the simulated object store.
+    pub(crate) fn object_storage(&self) -> &ObjectStorage {
+        &self.object_storage
     }
 
     /// The token of the simulated project.

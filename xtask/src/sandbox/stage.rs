@@ -55,7 +55,7 @@ impl<'tools> Stage<'tools> {
     /// # Errors
     /// As [`Platform::read`].
     pub(crate) fn read(&self, file: &Path) -> Result<Platform, Error> {
-        Platform::read(file, self.simulator.endpoint())
+        Platform::read(file, self.simulator.endpoint(), self.simulator.object_storage())
     }
 
     /// Applies a platform with what it refers to.
@@ -65,6 +65,9 @@ impl<'tools> Stage<'tools> {
     pub(crate) fn apply(&self, platform: &Platform) -> Result<(), Error> {
         operator::namespace(&self.kubectl, platform.namespace())?;
         for secret in platform.token_secrets(self.simulator.token()) {
+            self.kubectl.apply(&secret)?;
+        }
+        if let Some(secret) = platform.bucket_secret(self.simulator.object_storage()) {
             self.kubectl.apply(&secret)?;
         }
         self.kubectl.apply(platform.document())

@@ -6,7 +6,7 @@ use std::path::Path;
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::{Decryptor, Encryptor, IdentityFile};
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::BootstrapRecord;
+use helix_plan::observed::{BootstrapRecord, RestoreRecord};
 use helix_plan::secrets::{Secret, SecretBundle};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub(super) struct Export {
     exported_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     bootstrap: Option<BootstrapRecord>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    restore: Option<RestoreRecord>,
     bundle: String,
 }
 
@@ -35,7 +37,7 @@ impl Export {
     pub(super) fn new(
         platform: &PlatformIdentity,
         bundle: &SecretBundle,
-        bootstrap: Option<BootstrapRecord>,
+        (bootstrap, restore): (Option<BootstrapRecord>, Option<RestoreRecord>),
         exported_at: Timestamp,
     ) -> Result<Self, CliError> {
         Ok(Self {
@@ -45,6 +47,7 @@ impl Export {
             uid: platform.uid.clone(),
             exported_at,
             bootstrap,
+            restore,
             bundle: bundle.to_yaml()?.expose().to_owned(),
         })
     }
@@ -60,6 +63,10 @@ impl Export {
 
     pub(super) fn bootstrap(&self) -> Option<&BootstrapRecord> {
         self.bootstrap.as_ref()
+    }
+
+    pub(super) fn restore(&self) -> Option<&RestoreRecord> {
+        self.restore.as_ref()
     }
 
     pub(super) fn bundle(&self) -> Result<SecretBundle, CliError> {

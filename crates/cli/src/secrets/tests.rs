@@ -37,6 +37,29 @@ async fn full_store() -> (Universe, SecretBundle) {
     (store, bundle)
 }
 
+#[tokio::test]
+async fn a_restore_that_was_made_is_not_forgotten() {
+    let (full, _) = full_store().await;
+    let begun = RestoreRecord {
+        request: "latest".into(),
+        snapshot: "prod/u1/20261121T090000Z.etcd.age".into(),
+        begun_at: now(),
+        leftovers: vec![42],
+        target: None,
+        closed_at: None,
+    };
+    let closed = RestoreRecord { closed_at: Some(now()), ..begun.clone() };
+    full.record_restore(&platform("u1"), &begun).await.unwrap();
+    full.record_restore(&platform("u1"), &closed).await.unwrap();
+    let export = take(&full, &platform("u1"), now()).await.unwrap();
+    let empty = store();
+    let told = put_back(&empty, &platform("u1"), &export, Path::new("x")).await.unwrap();
+    assert!(told.ends_with("bootstrap record restored, restore record restored\n"), "{told}");
+    assert_eq!(empty.read(&platform("u1")).await.unwrap().0.restore, Some(closed));
+    let again = put_back(&empty, &platform("u1"), &export, Path::new("x")).await.unwrap();
+    assert!(again.contains("restore record was there already, and is the same"), "{again}");
+}
+
 /// A key pair: the file with its identity, and its recipient.
 fn key(folder: &Path, name: &str) -> (PathBuf, age::x25519::Recipient) {
     let identity = age::x25519::Identity::generate();

@@ -10,12 +10,11 @@ use helix_engine::seams::Clock;
 use helix_plan::secrets::Secret;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Url, redirect, retry};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest as _, Sha256};
 
 use super::HetznerProject;
 use super::transport::{CONNECT_TIMEOUT, Transport};
+use crate::public_tls;
 
 /// How long a request may take in all, unless said otherwise.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -147,6 +146,7 @@ fn client(token: &str, loopback: bool) -> Result<reqwest::Client, ConnectError> 
     }
     let mut authorization = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ConnectError::Token)?;
     authorization.set_sensitive(true);
+    let tls = public_tls::client_config().map_err(|error| ConnectError::Tls { why: error.to_string() })?;
     let builder = reqwest::Client::builder()
         .user_agent(concat!("helix/", env!("CARGO_PKG_VERSION")))
         .default_headers(HeaderMap::from_iter([(AUTHORIZATION, authorization)]))
@@ -154,19 +154,10 @@ fn client(token: &str, loopback: bool) -> Result<reqwest::Client, ConnectError> 
         // A redirect would carry the token to somewhere that nobody named.
         .redirect(redirect::Policy::none())
         .retry(retry::never())
-        .tls_backend_preconfigured(tls()?);
+        .tls_backend_preconfigured(tls);
     // What listens on this machine is not to be looked for through a proxy elsewhere.
     let builder = if loopback { builder.no_proxy() } else { builder };
     builder.build().map_err(|error| ConnectError::Tls { why: error.to_string() })
-}
-
-/// The roots are compiled in: a container image of the operator alone has no store of them.
-fn tls() -> Result<ClientConfig, ConnectError> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ConnectError::Tls { why: error.to_string() })?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use helix_plan::observed::Tags;
 pub(super) const BUNDLE_KEY: &str = "secrets.yaml";
 /// Key of the bootstrap record.
 pub(super) const BOOTSTRAP_KEY: &str = "bootstrap.json";
+/// Key of the restore record.
+pub(super) const RESTORE_KEY: &str = "restore.json";
 /// Key of a client configuration, as Cluster API has it: tools that look for a cluster's kubeconfig look there.
 pub(super) const CLIENT_CONFIG_KEY: &str = "value";
 /// Key of what may be known of a client configuration.
@@ -20,6 +22,10 @@ pub(super) fn bundle(platform: &PlatformIdentity) -> String {
 
 pub(super) fn bootstrap(platform: &PlatformIdentity) -> String {
     format!("{}-bootstrap", platform.name)
+}
+
+pub(super) fn restore(platform: &PlatformIdentity) -> String {
+    format!("{}-restore", platform.name)
 }
 
 pub(super) fn client_config(platform: &PlatformIdentity, kind: ClientConfigKind) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use helix_crds::labels;
 use helix_engine::seams::{StoreError, StoredClientConfig};
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{BootstrapRecord, CredentialFacts};
+use helix_plan::observed::{BootstrapRecord, CredentialFacts, RestoreRecord};
 use helix_plan::secrets::{Secret as Text, SecretBundle};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
@@ -35,6 +35,17 @@ pub(super) fn of_bootstrap(platform: &PlatformIdentity, record: &BootstrapRecord
     let name = names::bootstrap(platform);
     let text = serde_json::to_string(record).map_err(|_| corrupt(&name, "it cannot be written".to_owned()))?;
     Ok(secret(platform, name, &[(names::BOOTSTRAP_KEY, &text)], true))
+}
+
+pub(super) fn of_restore(platform: &PlatformIdentity, record: &RestoreRecord) -> Result<Secret, StoreError> {
+    let name = names::restore(platform);
+    let text = serde_json::to_string(record).map_err(|_| corrupt(&name, "it cannot be written".to_owned()))?;
+    Ok(secret(platform, name, &[(names::RESTORE_KEY, &text)], false))
+}
+
+pub(super) fn read_restore(stored: &Secret) -> Result<RestoreRecord, StoreError> {
+    serde_json::from_str(text(stored, names::RESTORE_KEY)?)
+        .map_err(|error| corrupt(name(stored), format!("`{}`: {error}", names::RESTORE_KEY)))
 }
 
 pub(super) fn of_client_config(platform: &PlatformIdentity, config: &StoredClientConfig) -> Result<Secret, StoreError> {

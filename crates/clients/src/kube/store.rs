@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use helix_crds::labels::FIELD_MANAGER;
 use helix_engine::seams::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{BootstrapRecord, BundleFacts, StoreFacts};
+use helix_plan::observed::{BootstrapRecord, BundleFacts, RestoreRecord, StoreFacts};
 use helix_plan::secrets::SecretBundle;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
@@ -80,9 +80,11 @@ impl Store for SecretStore {
         let [kubeconfig, talosconfig] = [ClientConfigKind::Kubeconfig, ClientConfigKind::Talosconfig]
             .map(|kind| names::client_config(platform, kind));
         let (bundle, bootstrap) = (names::bundle(platform), names::bootstrap(platform));
-        let (bundle, bootstrap, kubeconfig, talosconfig) = futures::try_join!(
+        let restore = names::restore(platform);
+        let (bundle, bootstrap, restore, kubeconfig, talosconfig) = futures::try_join!(
             self.get(platform, &bundle),
             self.get(platform, &bootstrap),
+            self.get(platform, &restore),
             self.get(platform, &kubeconfig),
             self.get(platform, &talosconfig),
         )?;
@@ -90,6 +92,7 @@ impl Store for SecretStore {
         let facts = StoreFacts {
             bundle: bundle.as_ref().map(|bundle| BundleFacts { digest: bundle.digest() }),
             bootstrap: bootstrap.as_ref().map(record::read_bootstrap).transpose()?,
+            restore: restore.as_ref().map(record::read_restore).transpose()?,
             kubeconfig: kubeconfig.as_ref().and_then(record::read_client_config),
             talosconfig: talosconfig.as_ref().and_then(record::read_client_config),
         };
@@ -102,6 +105,22 @@ impl Store for SecretStore {
 
     async fn record_bootstrap(&self, platform: &PlatformIdentity, record: &BootstrapRecord) -> Result<(), StoreError> {
         self.create(platform, &record::of_bootstrap(platform, record)?).await
+    }
+
+    /// Patched at the version that was looked at: of two that get on at the same time one loses.
+    async fn record_restore(&self, platform: &PlatformIdentity, record: &RestoreRecord) -> Result<(), StoreError> {
+        let name = names::restore(platform);
+        let mut secret = record::of_restore(platform, record)?;
+        let Some(stored) = self.get(platform, &name).await? else {
+            return self.create(platform, &secret).await;
+        };
+        if !record.may_follow(Some(&record::read_restore(&stored)?)) {
+            return Err(StoreError::Exists { what: record::words(&name) });
+        }
+        secret.metadata.resource_version = stored.metadata.resource_version;
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = bounded(self.api(platform).patch(&name, &params, &Patch::Merge(&secret))).await;
+        patched.map(|_| ()).map_err(|failure| store_error(failure, &name))
     }
 
     async fn put_client_config(
@@ -121,6 +140,7 @@ impl Store for SecretStore {
     async fn forget(&self, platform: &PlatformIdentity) -> Result<(), StoreError> {
         self.delete(platform, &names::client_config(platform, ClientConfigKind::Kubeconfig)).await?;
         self.delete(platform, &names::client_config(platform, ClientConfigKind::Talosconfig)).await?;
+        self.delete(platform, &names::restore(platform)).await?;
         self.delete(platform, &names::bootstrap(platform)).await?;
         self.delete(platform, &names::bundle(platform)).await
     }

@@ -19,12 +19,12 @@ use crate::secrets::{ClientIdentity, TalosRole};
 const ADMIN_VALIDITY: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// What a step needs and this turn does not have; the next turn sees whether it has it.
-fn not_at_hand(what: &str) -> Met {
+pub(super) fn not_at_hand(what: &str) -> Met {
     Met::failed("NotAtHand", format!("{what} is not at hand in this turn"))
 }
 
 impl Applier<'_> {
-    fn bundle(&self) -> Result<&SecretBundle, Met> {
+    pub(super) fn bundle(&self) -> Result<&SecretBundle, Met> {
         self.access.bundle.as_deref().ok_or_else(|| not_at_hand("the secret bundle"))
     }
 
@@ -32,7 +32,7 @@ impl Applier<'_> {
         render_machine_config(inputs, self.bundle()?).map_err(|error| Met::failed(error.reason(), error.to_string()))
     }
 
-    fn control_plane(&self, machine: &MachineName) -> Result<TalosRoute, Met> {
+    pub(super) fn control_plane(&self, machine: &MachineName) -> Result<TalosRoute, Met> {
         let found = self.access.control_planes.iter().find(|control_plane| control_plane.machine == *machine);
         found
             .and_then(|control_plane| self.access.to_control_plane(control_plane.public))
@@ -40,7 +40,7 @@ impl Applier<'_> {
     }
 
     /// The way to any configured machine: to a worker through the first control plane.
-    fn machine(&self, machine: &MachineName) -> Result<TalosRoute, Met> {
+    pub(super) fn machine(&self, machine: &MachineName) -> Result<TalosRoute, Met> {
         if machine.is_control_plane() {
             return self.control_plane(machine);
         }

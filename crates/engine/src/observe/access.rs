@@ -9,7 +9,7 @@ use helix_plan::endpoints::{ApiEndpoints, api_endpoints};
 use helix_plan::names::MachineName;
 use helix_plan::observed::CloudFacts;
 use helix_plan::secrets::{ClientCertificate, SecretBundle};
-use helix_plan::validated::ValidatedPlatform;
+use helix_plan::validated::{Bucket, ValidatedPlatform, Versions};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::memory::{Credentials, Memory};
@@ -32,6 +32,13 @@ pub(crate) struct ControlPlane {
     pub(crate) public: Ipv4Addr,
 }
 
+/// Where snapshots go, and what is said of them.
+#[derive(Clone, Debug)]
+pub(crate) struct BackupPlace {
+    pub(crate) bucket: Bucket,
+    pub(crate) versions: Versions,
+}
+
 /// The ways in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
@@ -41,6 +48,8 @@ pub(crate) struct Access {
     /// Private addresses of workers, by which control planes reach them.
     pub(crate) workers: BTreeMap<MachineName, Ipv4Addr>,
     pub(crate) endpoints: ApiEndpoints,
+    /// Where snapshots of etcd go, if they are asked for.
+    pub(crate) backup: Option<BackupPlace>,
     /// The endpoint of the cluster's API that has answered in this turn.
     pub(crate) answered: Option<String>,
 }
@@ -111,6 +120,10 @@ pub(crate) fn prepare(
         control_planes,
         workers: workers.collect(),
         endpoints: api_endpoints(platform, cloud),
+        backup: platform
+            .backup
+            .as_ref()
+            .map(|backup| BackupPlace { bucket: backup.bucket.clone(), versions: platform.versions.clone() }),
         answered: None,
     }
 }

@@ -6,7 +6,7 @@ use helix_plan::report::PhaseReport;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{Told, all_ready, approvals, phases, waiting_for};
+use super::{Told, all_ready, approvals, backups, phases, waiting_for};
 
 /// Longest message of a condition that the API server admits.
 const LONGEST_MESSAGE: usize = 32_768;
@@ -106,6 +106,9 @@ pub(super) fn of_turn(told: &Told<'_>, reports: &[(PhaseName, PhaseReport)]) -> 
         maker.make("BudgetAvailable", budget_left.into(), if budget_left { "Available" } else { "Exhausted" }, &budget),
         maker.make("VersionsSupported", Truth::True, "Supported", &versions),
     ];
+    conditions.extend(backups::judge(told).map(|(saved, reason, message)| {
+        maker.make(backups::CONDITION, saved.map_or(Truth::Unknown, Truth::from), reason, &message)
+    }));
     conditions.extend(reports.iter().map(|(name, report)| maker.phase(*name, report)));
     conditions
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{BootstrapRecord, CredentialFacts, StoreFacts};
+use helix_plan::observed::{BootstrapRecord, CredentialFacts, RestoreRecord, StoreFacts};
 use helix_plan::secrets::{Secret, SecretBundle};
 use jiff::Timestamp;
 
@@ -53,6 +53,11 @@ pub trait Store: Send + Sync {
     async fn create_bundle(&self, platform: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError>;
     /// Stores the bootstrap record, once.
     async fn record_bootstrap(&self, platform: &PlatformIdentity, record: &BootstrapRecord) -> Result<(), StoreError>;
+    /// Stores how far a restore is, in place of the record that it was made from.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] where [`RestoreRecord::may_follow`] says no to what is stored.
+    async fn record_restore(&self, platform: &PlatformIdentity, record: &RestoreRecord) -> Result<(), StoreError>;
     /// Stores a client configuration in place of an earlier one.
     async fn put_client_config(
         &self,

@@ -92,6 +92,9 @@ fn part(step: &Step) -> Part {
         Step::ConfigureMachine { .. }
         | Step::RecordBootstrap { .. }
         | Step::BootstrapEtcd { .. }
+        | Step::RecordRestore(_)
+        | Step::RecoverEtcd { .. }
+        | Step::RestartKubelet { .. }
         | Step::RemoveEtcdMember { .. }
         | Step::DeleteNode { .. }
         | Step::MarkNode { .. }
@@ -100,6 +103,8 @@ fn part(step: &Step) -> Part {
         Step::AddLoadBalancerTarget { .. }
         | Step::RemoveLoadBalancerTarget { .. }
         | Step::UnmarkNode { .. }
+        | Step::TakeSnapshot { .. }
+        | Step::PruneSnapshot { .. }
         | Step::StoreKubeconfig { .. }
         | Step::StoreTalosconfig { .. } => Part::Free,
     }

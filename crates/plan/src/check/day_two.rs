@@ -33,7 +33,7 @@ fn runs_etcd(subject: &Subject<'_>, machine: &MachineName) -> bool {
 }
 
 /// The machine that a step makes reboot.
-fn rebooted(step: &Step) -> Option<&MachineName> {
+pub(super) fn rebooted(step: &Step) -> Option<&MachineName> {
     match step {
         Step::UpgradeTalos { machine, .. } => Some(machine),
         Step::ReconfigureMachine { inputs, reboot: true, .. } => Some(&inputs.machine),
@@ -84,12 +84,15 @@ pub(super) fn one_control_plane_at_a_time(
     vec![format!("control planes are disturbed at once: {}", disturbed.into_iter().collect::<Vec<_>>().join(", "))]
 }
 
-/// A control plane's server goes after its member of etcd, and only where the members are known.
+/// A control plane's server goes after its member of etcd, and only where the members are known; but for what a lost etcd
+/// has left behind, as an open restore record lists it.
 pub(super) fn member_goes_before_server(subject: &Subject<'_>, cloud: &CloudFacts, store: &StoreFacts) -> Vec<String> {
     if subject.platform.is_none() || store.bootstrap.is_none() {
         return Vec::new();
     }
-    let gone = steps(subject).filter_map(|step| deleted(step, cloud));
+    let restore = store.restore.as_ref().filter(|record| record.is_open());
+    let left_behind = |server: &Server| restore.is_some_and(|record| record.leftovers.contains(&server.id));
+    let gone = steps(subject).filter_map(|step| deleted(step, cloud)).filter(|server| !left_behind(server));
     gone.filter(|server| machine_of(server).is_some_and(|machine| machine.is_control_plane()))
         .filter_map(|server| match subject.observed.etcd.value() {
             None => Some(format!("server {} goes while the membership of etcd is unknown", server.name)),

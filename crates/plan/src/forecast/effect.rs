@@ -8,7 +8,7 @@ use crate::names::MachineName;
 use crate::observed::{
     BootstrapRecord, BundleFacts, CloudFacts, ControlPlaneVersions, CredentialFacts, EtcdFacts, EtcdMember, Fact,
     Firewall, LoadBalancer, LoadBalancerTarget, Missing, Network, NodeFacts, PlacementGroup, PrivateNet, Server,
-    ServerStatus, SshKey, StoreFacts, Tags, TargetHealth,
+    ServerStatus, Snapshot, SshKey, StoreFacts, Tags, TargetHealth,
 };
 use crate::render::machine_config::{ConfigDigest, MachineConfigInputs, split_labels};
 use crate::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, NodePatch, ResourceKind, Step};
@@ -65,6 +65,12 @@ impl World<'_> {
                 self.observed.talos.insert(inputs.machine.clone(), Fact::Missing(Missing::NotThereYet));
             }
             Step::BootstrapEtcd { machine, .. } => self.bootstrap(machine),
+            Step::RecordRestore(record) => self.in_store(|it| it.restore = Some(record.clone())),
+            Step::RecoverEtcd { machine, .. } => self.bootstrap(machine),
+            Step::TakeSnapshot { key, .. } => self.snapshot(key),
+            Step::PruneSnapshot { key } => self.snapshots(|it| it.retain(|snapshot| snapshot.key != *key)),
+            // Its node registers as any other.
+            Step::RestartKubelet { .. } => {}
             Step::RemoveEtcdMember { member, .. } => self.remove_member(*member),
             Step::PatchNode { machine, patch } => self.patch_node(machine, patch),
             Step::DeleteNode { machine } => self.delete_node(machine),
@@ -148,6 +154,18 @@ impl World<'_> {
     fn bootstrap(&mut self, machine: &MachineName) {
         let member = EtcdMember { id: self.new_member_id(), hostname: machine.to_string(), learner: false };
         self.observed.etcd = Fact::known(EtcdFacts { members: vec![member] }, self.now);
+        if self.observed.backups.snapshots == Fact::Missing(Missing::NotThereYet) {
+            self.observed.backups.snapshots = Fact::known(Vec::new(), self.now);
+        }
+    }
+
+    fn snapshots(&mut self, change: impl FnOnce(&mut Vec<Snapshot>)) {
+        self.observed.backups.snapshots.value_mut().map(change);
+    }
+
+    fn snapshot(&mut self, key: &str) {
+        let snapshot = Snapshot { key: key.to_owned(), size_bytes: 0, taken_at: self.now };
+        self.snapshots(|it| it.push(snapshot));
     }
 
     fn remove_member(&mut self, member: u64) {

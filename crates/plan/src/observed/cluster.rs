@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
+use super::RestoreRecord;
 use crate::disruption::Mark;
 use crate::names::MachineName;
 use crate::owned::Owned;
@@ -20,6 +21,8 @@ pub struct StoreFacts {
     pub bundle: Option<BundleFacts>,
     /// The record that says which server etcd was bootstrapped on.
     pub bootstrap: Option<BootstrapRecord>,
+    /// The restore that was begun last.
+    pub restore: Option<RestoreRecord>,
     /// The stored administrator's kubeconfig.
     pub kubeconfig: Option<CredentialFacts>,
     /// The stored administrator's talosconfig.
@@ -30,8 +33,8 @@ impl StoreFacts {
     /// Whether nothing of the platform is stored.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { bundle, bootstrap, kubeconfig, talosconfig } = self;
-        bundle.is_none() && bootstrap.is_none() && kubeconfig.is_none() && talosconfig.is_none()
+        let Self { bundle, bootstrap, restore, kubeconfig, talosconfig } = self;
+        bundle.is_none() && bootstrap.is_none() && restore.is_none() && kubeconfig.is_none() && talosconfig.is_none()
     }
 }
 

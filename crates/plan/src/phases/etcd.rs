@@ -3,7 +3,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Context, Outcome, servers};
+use super::{Context, Outcome, backups, restore, servers};
 use crate::guard::{self, Guard};
 use crate::names::MachineName;
 use crate::observed::{BootstrapRecord, EtcdFacts, EtcdMember, Fact, MachineStage, TalosFacts};
@@ -17,15 +17,33 @@ pub(super) const SERVICE: &str = "etcd";
 /// How long after the record a cluster may take to come up for the first time.
 pub(super) const BIRTH: SignedDuration = SignedDuration::from_mins(10);
 
+/// How long etcd may be silent at first before its servers are looked after.
+const FIRST_WORD: SignedDuration = SignedDuration::from_mins(2);
+
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
+    let outcome = live(context);
+    restore::plan(context, &outcome).unwrap_or(outcome)
+}
+
+/// What etcd needs, as long as nobody restores it.
+fn live(context: &Context<'_>) -> Outcome {
     match &context.store.bootstrap {
         None => before_bootstrap(context, &servers::control_planes(context)),
         Some(record) => match &context.observed.etcd {
             Fact::Known { value: etcd, .. } if !etcd.members.is_empty() => {
                 membership(context, etcd, &servers::control_planes(context))
             }
-            _ => bootstrap(context, record, &servers::every_control_plane(context)),
+            _ => bootstrap(context, &founded_on(context, record), &servers::every_control_plane(context)),
         },
+    }
+}
+
+/// Where etcd was bootstrapped, or restored last.
+fn founded_on(context: &Context<'_>, record: &BootstrapRecord) -> BootstrapRecord {
+    let restored = context.store.restore.as_ref();
+    match restored.and_then(|restore| Some((restore.target.as_ref()?, restore.closed_at?))) {
+        Some((target, at)) => BootstrapRecord { machine: target.machine.clone(), server_id: target.server_id, at },
+        None => record.clone(),
     }
 }
 
@@ -57,12 +75,16 @@ fn bootstrap(context: &Context<'_>, record: &BootstrapRecord, control_planes: &[
     if let Some(machine) = control_planes.iter().find(|machine| leaderless(context, machine)) {
         let alive = control_planes.iter().filter(|machine| context.server_of(machine).is_some()).count();
         if alive < majority(control_planes.len()) {
-            return Outcome::blocked(Block::QuorumLost { healthy: 0, voters: control_planes.len() });
+            return Outcome::blocked(Block::QuorumLost {
+                healthy: 0,
+                voters: control_planes.len(),
+                back: backups::way_back(context),
+            });
         }
-        return Outcome::waiting(Wait::EtcdHealth(vec![machine.clone()]));
+        return silence(context, record, Wait::EtcdHealth(vec![machine.clone()]));
     }
     if control_planes.iter().any(|machine| serves(context, machine)) {
-        return Outcome::waiting(Wait::EtcdLeader);
+        return silence(context, record, Wait::EtcdLeader);
     }
     let alive = context.server_of(&record.machine).is_some_and(|server| server.id == record.server_id);
     if !alive && !guard::holds(Guard::BootstrapOnRecorded) {
@@ -77,21 +99,37 @@ fn bootstrap(context: &Context<'_>, record: &BootstrapRecord, control_planes: &[
         let others_may_have_it =
             control_planes.iter().any(|machine| context.server_of(machine).is_some() && !answers(context, machine));
         if others_may_have_it {
-            return Outcome::waiting(Wait::EtcdLeader);
+            return silence(context, record, Wait::EtcdLeader);
         }
-        return Outcome::blocked(Block::EtcdLost { machine: record.machine.clone(), server: record.server_id });
+        return Outcome::blocked(Block::EtcdLost {
+            machine: record.machine.clone(),
+            server: record.server_id,
+            back: backups::way_back(context),
+        });
     }
     // Long after the birth, silence elsewhere may hide a cluster that this server was wiped out of.
     let silent = |machine: &&MachineName| context.server_of(machine).is_some() && !answers(context, machine);
     if record.at + BIRTH < context.now && control_planes.iter().any(|machine| silent(&machine)) {
-        return Outcome::waiting(Wait::EtcdLeader);
+        return silence(context, record, Wait::EtcdLeader);
+    }
+    if context.store.restore.is_some() {
+        // What was restored once is never bootstrapped empty.
+        return silence(context, record, Wait::EtcdHealth(vec![record.machine.clone()]));
     }
     match context.observed.talos_of(&record.machine) {
         Some(TalosFacts::Configured { .. }) => {
             Outcome::step(Step::BootstrapEtcd { machine: record.machine.clone(), server: record.server_id })
         }
-        _ => Outcome::waiting(Wait::Talos(vec![record.machine.clone()])),
+        _ => silence(context, record, Wait::Talos(vec![record.machine.clone()])),
     }
+}
+
+/// Etcd cannot be heard: its members may only be starting, or their servers may be gone, which shows at Hetzner alone.
+fn silence(context: &Context<'_>, record: &BootstrapRecord, wait: Wait) -> Outcome {
+    if record.at + FIRST_WORD > context.now {
+        return Outcome::waiting(wait);
+    }
+    Outcome::waiting_for_servers(wait, record.at)
 }
 
 /// Removes what is dead, waits for what joins.
@@ -104,7 +142,7 @@ fn membership(context: &Context<'_>, etcd: &EtcdFacts, control_planes: &[Machine
             return Outcome::waiting(Wait::EtcdHealth(unhealthy(context, control_planes)));
         }
         let (healthy, voters) = quorum.count();
-        return Outcome::blocked(Block::QuorumLost { healthy, voters });
+        return Outcome::blocked(Block::QuorumLost { healthy, voters, back: backups::way_back(context) });
     }
     if let Some(step) = remove_stale(context, etcd, &quorum) {
         return Outcome::step(step);

@@ -3,6 +3,7 @@
 //! A concern is one file with one function: from the [`Context`] to an [`Outcome`]. To add one, write its file, add a
 //! variant to [`Concern`] and follow the compiler.
 
+pub mod backups;
 pub mod client_configs;
 pub mod etcd;
 pub mod firewall;
@@ -16,6 +17,7 @@ pub mod network;
 pub mod nodes;
 mod outcome;
 pub mod placement_groups;
+mod restore;
 mod rollout;
 mod roster;
 pub mod secret_bundle;
@@ -64,6 +66,8 @@ pub enum Concern {
     MachineConfigs,
     /// The members of etcd.
     Etcd,
+    /// Snapshots of etcd.
+    Backups,
     /// Where the load balancer forwards to.
     LoadBalancerTargets,
     /// The nodes of the workload cluster.
@@ -80,7 +84,7 @@ pub enum Concern {
 
 impl Concern {
     /// Every concern of a living platform, in the order of phases.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::SecretBundle,
         Self::Network,
         Self::Firewall,
@@ -91,6 +95,7 @@ impl Concern {
         Self::Servers,
         Self::MachineConfigs,
         Self::Etcd,
+        Self::Backups,
         Self::LoadBalancerTargets,
         Self::Nodes,
         Self::Rollout,
@@ -121,12 +126,19 @@ impl Concern {
             Self::Servers
             | Self::MachineConfigs
             | Self::Etcd
+            | Self::Backups
             | Self::LoadBalancerTargets
             | Self::Nodes
             | Self::Rollout
             | Self::ClientConfigs => PhaseName::ImmutableSubstrate,
             Self::NotBuilt(phase) => phase,
         }
+    }
+
+    /// Whether the concern is told for itself: what it waits for holds up no phase.
+    #[must_use]
+    pub fn is_aside(self) -> bool {
+        self == Self::Backups
     }
 
     /// Decides what the concern needs now.
@@ -143,6 +155,7 @@ impl Concern {
             Self::Servers => servers::plan(context),
             Self::MachineConfigs => machine_configs::plan(context),
             Self::Etcd => etcd::plan(context),
+            Self::Backups => backups::plan(context),
             Self::LoadBalancerTargets => load_balancer_targets::plan(context),
             Self::Nodes => nodes::plan(context),
             Self::Rollout => rollout::plan(context),
@@ -166,6 +179,7 @@ impl fmt::Display for Concern {
             Self::Servers => f.write_str("servers"),
             Self::MachineConfigs => f.write_str("machine configurations"),
             Self::Etcd => f.write_str("etcd members"),
+            Self::Backups => f.write_str("backups"),
             Self::LoadBalancerTargets => f.write_str("load balancer targets"),
             Self::Nodes => f.write_str("nodes"),
             Self::Rollout => f.write_str("changes of machines"),

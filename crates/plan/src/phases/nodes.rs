@@ -9,12 +9,15 @@ use helix_crds::labels;
 
 use super::{Context, Outcome, etcd, machine_configs, servers};
 use crate::names::MachineName;
-use crate::observed::{Fact, NodeFacts, NodeTaint};
+use crate::observed::{Fact, NodeFacts, NodeTaint, RestoreRecord};
 use crate::owned::Owned;
 use crate::render::machine_config::split_labels;
-use crate::report::Wait;
+use crate::report::{State, Wait};
 use crate::step::{NodePatch, Step};
 use crate::validated::Pool;
+
+/// The service's name in Talos.
+const KUBELET: &str = "kubelet";
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let kubernetes = match &context.observed.kubernetes {
@@ -38,6 +41,10 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         return Outcome::steps(steps);
     }
     if !missing.is_empty() {
+        let restart = forgotten(context, &missing);
+        if !restart.is_empty() {
+            return Outcome::steps(restart).with_state(State::WaitingOn(Wait::Nodes(missing)));
+        }
         return Outcome::waiting(Wait::Nodes(missing));
     }
     let untold: Vec<MachineName> = servers::all_wanted(context)
@@ -67,6 +74,18 @@ pub(super) fn is_registered(context: &Context<'_>, machine: &MachineName) -> boo
 fn is_this_server(context: &Context<'_>, machine: &MachineName, node: &NodeFacts) -> bool {
     let provider_id = context.server_of(machine).map(|server| format!("hcloud://{}", server.id));
     provider_id.is_some() && provider_id == node.provider_id
+}
+
+/// Machines whose node a restored cluster does not have (any more): a kubelet registers once, when it starts.
+fn forgotten(context: &Context<'_>, missing: &[MachineName]) -> Vec<Step> {
+    if context.store.restore.as_ref().is_none_or(RestoreRecord::is_open) {
+        return Vec::new();
+    }
+    let running = |machine: &&MachineName| {
+        context.node_of(machine).is_none()
+            && context.observed.talos_of(machine).is_some_and(|talos| talos.runs(KUBELET))
+    };
+    missing.iter().filter(running).map(|machine| Step::RestartKubelet { machine: machine.clone() }).collect()
 }
 
 /// Nodes of machines whose server is gone, or is another one by now.

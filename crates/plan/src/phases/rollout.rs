@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::pace::Pacer;
 use super::machine_configs::Wanted;
-use super::{Context, Outcome, health, kubernetes, machine_configs, nodes, roster};
+use super::{Context, Outcome, backups, health, kubernetes, machine_configs, nodes, roster};
 use crate::disruption::{Cause, Mark};
 use crate::guard::{self, Guard};
 use crate::names::MachineName;
@@ -105,6 +105,13 @@ fn class_of<'c>(context: &'c Context<'_>, machine: &MachineName) -> Option<(Chan
     let wanted = machine_configs::wanted(context, machine)?;
     let running = machine_configs::running_digest(context, machine)?;
     Some((change_class(running, &wanted.1, &context.platform.versions.talos), wanted))
+}
+
+/// The only control plane, where it has to reboot: nobody answers meanwhile.
+pub(super) fn downtime<'c>(context: &'c Context<'_>) -> Option<(&'c MachineName, Change)> {
+    let mut existing = context.machines().map(|(machine, _)| machine).filter(|machine| machine.is_control_plane());
+    let (machine, None) = (existing.next()?, existing.next()) else { return None };
+    change(context, machine).filter(Change::reboots).map(|change| (machine, change))
 }
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
@@ -209,7 +216,7 @@ impl Rollout<'_, '_> {
         if mark.age(self.context.now) > self.patience() {
             self.states.push(State::Blocked(Block::RolloutHalted { machine: machine.clone(), since: mark.since }));
         }
-        if self.drained(machine, mark) {
+        if self.drained(machine, mark) && self.may_be_missed(machine) {
             match self.pacer.may_reboot(self.context, machine) {
                 Ok(()) => self.steps.push(change.step(machine)),
                 Err(wait) => self.wait(wait),
@@ -234,13 +241,25 @@ impl Rollout<'_, '_> {
         if !self.window_is_open() {
             return self.wait(Wait::Window);
         }
-        if machine.is_control_plane() && !context.roster.approved && context.platform.control_plane.replicas == 1 {
-            return;
-        }
         match self.pacer.take_turn(context, machine).and_then(|()| self.pacer.may_reboot(context, machine)) {
+            Ok(()) if !self.may_be_missed(machine) => {}
             Ok(()) => self.cordon(machine, cause),
             Err(wait) => self.wait(wait),
         }
+    }
+
+    /// Whether somebody answers meanwhile; else whether etcd has just been saved, or cannot be and that was agreed to.
+    fn may_be_missed(&mut self, machine: &MachineName) -> bool {
+        let context = self.context;
+        let alone = downtime(context).is_some_and(|(only, _)| only == machine);
+        if !alone || backups::is_fresh(context) {
+            return true;
+        }
+        if backups::can_be_had(context) {
+            self.wait(Wait::Snapshot { due: context.now });
+            return false;
+        }
+        context.roster.approved
     }
 
     fn window_is_open(&self) -> bool {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use helix_crds::{ApprovalItem, Disruption};
 use jiff::Timestamp;
 
-use super::{Context, etcd, health, rollout};
+use super::{Context, backups, etcd, health, restore, rollout};
 use crate::approval::Destruction;
 use crate::disruption::{Cause, Mark};
 use crate::guard::{self, Guard};
@@ -148,7 +148,7 @@ impl Roster {
             let disruption = leaving.destroys()?;
             Some(ApprovalItem { object: format!("machine {machine}"), digest: server(machine).to_string(), disruption })
         });
-        self.destruction = Destruction::new(items.chain(downtime(context)));
+        self.destruction = Destruction::new(items.chain(downtime(context)).chain(restore::destroys(context)));
         self.approved = self.destruction.is_approved(context.platform.approval, &context.platform.approved);
         if !self.approved {
             self.leaving.retain(|_, leaving| leaving.destroys().is_none());
@@ -157,12 +157,10 @@ impl Roster {
     }
 }
 
-/// A single control plane that has to reboot: nobody else answers meanwhile.
+/// A single control plane that has to reboot: nobody else answers meanwhile. A snapshot of etcd that is taken first spares
+/// the question.
 fn downtime(context: &Context<'_>) -> Option<ApprovalItem> {
-    let pool = &context.platform.control_plane;
-    let mut existing = context.machines().map(|(machine, _)| machine).filter(|machine| machine.pool() == pool.name);
-    let (machine, None) = (existing.next()?, existing.next()) else { return None };
-    let change = rollout::change(context, machine).filter(|change| change.reboots())?;
+    let (machine, change) = rollout::downtime(context).filter(|_| !backups::can_be_had(context))?;
     let object = format!("machine {machine}");
     Some(ApprovalItem { object, digest: change.wanted().to_owned(), disruption: Disruption::Downtime })
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::placement_groups::Membership;
-use super::{Context, Outcome, firewall, image, network, nodes, placement_groups, roster};
+use super::{Context, Outcome, firewall, image, network, nodes, placement_groups, restore, roster};
 use crate::endpoints::api_endpoints;
 use crate::guard::{self, Guard};
 use crate::names::MachineName;
@@ -154,6 +154,9 @@ fn create_missing(context: &Context<'_>, pool: &Pool) -> (Vec<Step>, Option<Stat
 /// machine left in the cluster. Before the bootstrap there is no cluster.
 fn left_behind(context: &Context<'_>, machine: &MachineName) -> Option<Wait> {
     context.store.bootstrap.as_ref().filter(|_| guard::holds(Guard::NameIsFree))?;
+    if machine.is_control_plane() && restore::makes_anew(context) {
+        return None;
+    }
     if machine.is_control_plane() && context.observed.etcd.value().is_none() {
         return Some(Wait::EtcdLeader);
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use helix_crds::PhaseName;
 use jiff::Timestamp;
 
+use super::restore::{RestoreRefusal, WayBack};
 use super::wait::some;
 use crate::approval::Destruction;
 use crate::catalogue::Architecture;
@@ -67,6 +68,8 @@ pub enum Block {
         machine: MachineName,
         /// Its server's id.
         server: u64,
+        /// How it can be had again.
+        back: WayBack,
     },
     /// So many members are lost that etcd cannot decide anything.
     QuorumLost {
@@ -74,6 +77,8 @@ pub enum Block {
         healthy: usize,
         /// All voters.
         voters: usize,
+        /// How it can be had again, where its members cannot.
+        back: WayBack,
     },
     /// No placement of a pool can be had.
     NoCapacity {
@@ -138,6 +143,13 @@ pub enum Block {
         /// The platform's name.
         platform: String,
     },
+    /// A restore that was asked for is not made.
+    RestoreRefused {
+        /// The snapshot, or what the annotation says.
+        snapshot: String,
+        /// Why.
+        refusal: RestoreRefusal,
+    },
     /// A plan did not pass its checks.
     PlanRejected {
         /// What the checks found.
@@ -178,6 +190,7 @@ impl Block {
             Self::TooManyLost { .. } => "TooManyUnhealthy",
             Self::RolloutHalted { .. } => "RolloutHalted",
             Self::WrongProject { .. } => "WrongProject",
+            Self::RestoreRefused { .. } => "RestoreRefused",
             Self::PlanRejected { .. } => "PlanRejected",
         }
     }
@@ -235,6 +248,9 @@ impl fmt::Display for Block {
                 "servers {servers:?} both carry the label helix.dev/machine={machine}. Delete the one that is not \
                  wanted; Helix touches neither until then"
             ),
+            Self::RestoreRefused { snapshot, refusal } => {
+                write!(f, "etcd is not restored from `{snapshot}`: {refusal}. Nothing was changed")
+            }
             Self::PlanRejected { violations } => write!(
                 f,
                 "the plan was not carried out, for its checks found: {}. This is a fault in Helix; please report it",
@@ -292,15 +308,15 @@ impl Block {
                 "etcd runs on {machine}, but the store has no record of its bootstrap. Bring the store back with \
                  `helix secrets import`; etcd is never bootstrapped twice"
             ),
-            Self::EtcdLost { machine, server } => write!(
+            Self::EtcdLost { machine, server, back } => write!(
                 f,
                 "etcd was bootstrapped on {machine} (server {server}), which is gone, and no other member is left. \
-                 Restore a snapshot, or delete the platform and make it anew; etcd is never bootstrapped twice"
+                 {back}. Or delete the platform and make it anew; etcd is never bootstrapped twice"
             ),
-            Self::QuorumLost { healthy, voters } => write!(
+            Self::QuorumLost { healthy, voters, back } => write!(
                 f,
                 "etcd has lost its quorum: {healthy} of {voters} voters answer. Bring a control plane's server back \
-                 up, or restore a snapshot; nothing is removed meanwhile"
+                 up; nothing is removed meanwhile. If that cannot be: {back}"
             ),
             Self::LostConfiguration { machine } => write!(
                 f,

@@ -29,6 +29,11 @@ pub enum Wait {
     EtcdMembers(Vec<MachineName>),
     /// Etcd runs, but not on all members.
     EtcdHealth(Vec<MachineName>),
+    /// A snapshot of etcd is taken first, or is late.
+    Snapshot {
+        /// When it was due.
+        due: Timestamp,
+    },
     /// Nobody can tell the etcd membership now.
     EtcdLeader,
     /// The API does not answer through the platform's endpoint yet.
@@ -130,6 +135,7 @@ impl fmt::Display for Wait {
             Self::Talos(machines) => write!(f, "Talos does not answer yet on {}", list(machines)),
             Self::EtcdMembers(machines) => write!(f, "joining etcd: {}", list(machines)),
             Self::EtcdHealth(machines) => write!(f, "etcd is not healthy on {}", list(machines)),
+            Self::Snapshot { due } => write!(f, "a snapshot of etcd is being taken, due since {due:.0}"),
             Self::EtcdLeader => f.write_str("etcd has no leader that could tell its members"),
             Self::Api { endpoint } => write!(f, "the Kubernetes API does not answer at {endpoint} yet"),
             Self::Nodes(machines) => write!(f, "not registered as nodes yet: {}", list(machines)),

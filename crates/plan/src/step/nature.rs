@@ -8,6 +8,9 @@ use serde::Serialize;
 use super::{Lane, Step};
 use crate::disruption::{Cause, Mark};
 
+/// The kind of what steps on snapshots in the bucket are about.
+pub const SNAPSHOT: &str = "snapshot";
+
 /// What a step is about: its kind and the object's name. Two steps with one target never run at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Target {
@@ -55,6 +58,11 @@ impl Step {
             Self::ConfigureMachine { inputs, .. } => target("machine", inputs.machine.to_string()),
             Self::RecordBootstrap { machine, .. } => target("bootstrap record", machine.to_string()),
             Self::BootstrapEtcd { machine, .. } => target("etcd", machine.to_string()),
+            Self::RecordRestore(record) => target("restore record", &record.snapshot),
+            Self::RecoverEtcd { machine, .. } => target("etcd", machine.to_string()),
+            Self::TakeSnapshot { .. } => target(SNAPSHOT, "of etcd"),
+            Self::PruneSnapshot { key } => target(SNAPSHOT, key),
+            Self::RestartKubelet { machine } => target("kubelet of", machine.to_string()),
             Self::RemoveEtcdMember { hostname, .. } => target("etcd member", hostname),
             Self::StoreKubeconfig { .. } => target("secrets", "kubeconfig"),
             Self::StoreTalosconfig { .. } => target("secrets", "talosconfig"),
@@ -97,10 +105,16 @@ impl Step {
             Self::ApplyFirewall { .. } => "guard",
             Self::PowerOnServer { .. } => "power on",
             Self::ConfigureMachine { .. } => "configure",
-            Self::RecordBootstrap { .. } => "record",
+            Self::RecordBootstrap { .. } | Self::RecordRestore(_) => "record",
+            Self::RecoverEtcd { .. } => "restore",
+            Self::TakeSnapshot { .. } => "take",
+            Self::RestartKubelet { .. } => "restart",
             Self::BootstrapEtcd { .. } => "bootstrap",
             Self::RemoveLoadBalancerTarget { .. } | Self::RemoveEtcdMember { .. } => "remove",
-            Self::DeleteNode { .. } | Self::DeleteResource { .. } | Self::ForgetSecrets => "delete",
+            Self::DeleteNode { .. }
+            | Self::DeleteResource { .. }
+            | Self::PruneSnapshot { .. }
+            | Self::ForgetSecrets => "delete",
         }
     }
 
@@ -112,6 +126,11 @@ impl Step {
             | Self::ConfigureMachine { .. }
             | Self::RecordBootstrap { .. }
             | Self::BootstrapEtcd { .. }
+            | Self::RecordRestore(_)
+            | Self::RecoverEtcd { .. }
+            | Self::TakeSnapshot { .. }
+            | Self::PruneSnapshot { .. }
+            | Self::RestartKubelet { .. }
             | Self::RemoveEtcdMember { .. }
             | Self::StoreKubeconfig { .. }
             | Self::StoreTalosconfig { .. }

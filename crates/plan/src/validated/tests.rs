@@ -168,3 +168,37 @@ fn every_problem_is_told_at_once() {
     });
     assert_eq!(rejections.expect_err("it is refused").as_slice().len(), 3);
 }
+
+fn backed_up(spec: &mut HelixPlatformSpec, change: impl FnOnce(&mut helix_crds::Backup)) {
+    let mut backup = helix_crds::Backup {
+        schedule: "*/30 * * * *".to_owned(),
+        retention: "7d".to_owned(),
+        s3: helix_crds::S3Target {
+            endpoint: "https://fsn1.your-objectstorage.com".to_owned(),
+            bucket: "acme-backups".to_owned(),
+            region: None,
+            prefix: None,
+            credentials_secret_ref: helix_crds::SecretRef { name: "backup-s3".to_owned() },
+        },
+    };
+    change(&mut backup);
+    spec.backup = Some(helix_crds::Backups { etcd: Some(backup) });
+}
+
+#[test]
+fn backups_that_could_not_be_made_are_refused() {
+    assert!(validate(|spec| backed_up(spec, |_| {})).is_ok());
+    type Change = fn(&mut helix_crds::Backup);
+    let wrong: [(&str, Change); 6] = [
+        ("schedule", |backup| backup.schedule = "0 0 30 2 *".to_owned()),
+        ("retention", |backup| backup.retention = "forever".to_owned()),
+        ("retention", |backup| backup.schedule = "* * * * *".to_owned()),
+        ("s3.endpoint", |backup| backup.s3.endpoint = "https://id:key@objects.example.com".to_owned()),
+        ("s3.bucket", |backup| backup.s3.bucket = "Acme_Backups".to_owned()),
+        ("s3.prefix", |backup| backup.s3.prefix = Some("../others".to_owned())),
+    ];
+    for (field, change) in wrong {
+        let (refused, _) = refused(|spec| backed_up(spec, change));
+        assert_eq!(refused, format!("spec.backup.etcd.{field}"));
+    }
+}

@@ -11,6 +11,7 @@ use serde::Deserialize;
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Loss {
     Images,
+    Snapshots,
     Bundle,
     BootstrapRecord,
     Kubeconfig,
@@ -58,6 +59,7 @@ impl Loss {
         let store = world.store.value_mut().expect("the store is known");
         match self {
             Self::Images => cloud.images.clear(),
+            Self::Snapshots => world.backups.snapshots.value_mut().into_iter().for_each(Vec::clear),
             Self::Bundle => store.bundle = None,
             Self::BootstrapRecord => store.bootstrap = None,
             Self::Kubeconfig => store.kubeconfig = None,

@@ -4,12 +4,23 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::world::load_balancers::LoadBalancer;
+use crate::world::object_storage::Objects;
 use crate::world::{Project, Server, World};
 
 /// Everything.
 pub(super) fn world(world: &World) -> Value {
     let projects: Vec<Value> = world.projects().map(|(_, it)| project(world, it)).collect();
-    json!({"now": world.now(), "next_due": world.next_due(), "projects": projects})
+    json!({
+        "now": world.now(),
+        "next_due": world.next_due(),
+        "projects": projects,
+        "buckets": world.buckets().map(|(name, objects)| bucket(name, objects)).collect::<Vec<_>>(),
+    })
+}
+
+fn bucket(name: &str, objects: &Objects) -> Value {
+    let objects = objects.iter().map(|(key, it)| json!({"key": key, "bytes": it.content.len(), "put": it.modified}));
+    json!({"name": name, "objects": objects.collect::<Vec<_>>()})
 }
 
 fn project(world: &World, project: &Project) -> Value {

@@ -139,6 +139,7 @@ impl Life {
 
     /// Stops the engine's process and starts a new one.
     pub fn restart(&mut self) {
+        self.universe.end_work();
         self.seams = self.universe.seams();
         self.memory = Memory::default();
     }
@@ -191,6 +192,11 @@ impl Life {
     /// One turn; `None` if the engine was killed in it, and has been started again.
     fn turn_once(&mut self) -> Result<Option<Turn>, Ended> {
         self.turns += 1;
+        if self.universe.take_killed() {
+            // Not in a turn: in what goes on beside them.
+            self.kills += 1;
+            self.restart();
+        }
         self.universe.with_watch(|watch| watch.tell(&self.platform));
         let made = turn_at_once(&self.seams, &self.platform, &self.intents, &mut self.memory);
         self.universe.after_turn(made.as_ref(), &self.platform);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use helix_engine::seams::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{BootstrapRecord, BundleFacts, CredentialFacts, StoreFacts};
+use helix_plan::observed::{BootstrapRecord, BundleFacts, CredentialFacts, RestoreRecord, StoreFacts};
 use helix_plan::secrets::SecretBundle;
 
 use super::Universe;
@@ -13,6 +13,7 @@ use super::Universe;
 pub(crate) struct Stored {
     pub(crate) bundle: Option<SecretBundle>,
     pub(crate) bootstrap: Option<BootstrapRecord>,
+    pub(crate) restore: Option<RestoreRecord>,
     kubeconfig: Option<CredentialFacts>,
     talosconfig: Option<CredentialFacts>,
 }
@@ -25,6 +26,7 @@ impl Store for Universe {
             let facts = StoreFacts {
                 bundle: stored.bundle.as_ref().map(|bundle| BundleFacts { digest: bundle.digest() }),
                 bootstrap: stored.bootstrap.clone(),
+                restore: stored.restore.clone(),
                 kubeconfig: stored.kubeconfig.clone(),
                 talosconfig: stored.talosconfig.clone(),
             };
@@ -52,6 +54,18 @@ impl Store for Universe {
                 return Err(StoreError::Exists { what: "the bootstrap record".to_owned() });
             }
             stored.bootstrap = Some(record.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn record_restore(&self, platform: &PlatformIdentity, record: &RestoreRecord) -> Result<(), StoreError> {
+        self.tell("record restore", |inner| {
+            if !record.may_follow(inner.stored_of(platform).restore.as_ref()) {
+                return Err(StoreError::Exists { what: "another restore record".to_owned() });
+            }
+            inner.restores += u64::from(record.closed_at.is_none() && record.target.is_none());
+            inner.stored_of(platform).restore = Some(record.clone());
             Ok(())
         })
         .await

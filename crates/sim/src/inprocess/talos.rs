@@ -23,7 +23,7 @@ fn silent(address: Ipv4Addr) -> TalosError {
     TalosError::Unreachable { address, why: "connection refused".to_owned() }
 }
 
-fn refusal(address: Ipv4Addr, error: RpcError) -> TalosError {
+pub(super) fn refusal(address: Ipv4Addr, error: RpcError) -> TalosError {
     let why = error.message;
     match error.code {
         RpcCode::InvalidArgument => TalosError::Invalid { address, why },
@@ -43,7 +43,7 @@ impl Inner {
     }
 
     /// The server that a route leads to, if apid lets the caller through.
-    fn reach(&mut self, route: &TalosRoute) -> Result<ServerId, TalosError> {
+    pub(super) fn reach(&mut self, route: &TalosRoute) -> Result<ServerId, TalosError> {
         let reached = self.find(route);
         match &reached {
             Ok(server) => {

@@ -191,7 +191,11 @@ impl ControlPlane {
             Some(origin) => origin,
             None if intent == EtcdIntent::Run => join::remember(&self.site, Origin::New)?,
             None if let EtcdIntent::Recover { skip_hash_check } = intent => {
-                self.restore_etcd(skip_hash_check).await?;
+                if let Err(error) = self.restore_etcd(skip_hash_check).await {
+                    let server = self.server;
+                    self.setting.machines.ask(|guests, now| guests.etcd_not_recovered(server, now));
+                    return Err(error);
+                }
                 Origin::Restarts
             }
             None => match join::join(&self.setting, self.server, &self.site).await? {

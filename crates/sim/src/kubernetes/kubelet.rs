@@ -53,7 +53,8 @@ pub(super) struct Kubelet {
     setting: Setting,
     server: ServerId,
     site: Site,
-    registered: bool,
+    /// The start in which the node was registered.
+    registered: Option<Timestamp>,
     decorated: Option<Value>,
     /// Readiness, boot and version that the status told last.
     told: Option<(bool, String, String)>,
@@ -70,7 +71,7 @@ impl Kubelet {
             setting,
             server,
             site,
-            registered: false,
+            registered: None,
             decorated: None,
             told: None,
             changed_at: Timestamp::now(),
@@ -95,16 +96,17 @@ impl Kubelet {
 
     async fn look(&mut self) -> Result<(), KubeletError> {
         let server_type = self.setting.machines.server_type(self.site.address);
-        let facts = self.setting.machines.look_at(self.server, |guest, now| {
-            guest.kubelet_runs(now).then(|| NodeFacts::of(guest, server_type)).flatten()
-        });
-        let Some(facts) = facts.flatten() else { return Ok(()) };
+        let seen = self
+            .setting
+            .machines
+            .look_at(self.server, |guest, now| Some((guest.kubelet_since(now)?, NodeFacts::of(guest, server_type)?)));
+        let Some((since, facts)) = seen.flatten() else { return Ok(()) };
         let Some(peer) = self.setting.machines.control_planes(self.server, Guest::api_server_healthy).first().copied()
         else {
             return Ok(());
         };
         let api = self.identified(&facts, peer).await?;
-        self.register(&facts, &api).await?;
+        self.register(since, &facts, &api).await?;
         self.decorate(&facts, &api, peer).await?;
         self.tell_status(&facts, &api).await?;
         self.renew_lease(&facts, &api).await?;
@@ -130,15 +132,17 @@ impl Kubelet {
         Ok(Api::new(peer.address, tls))
     }
 
-    /// Registers the node once in a boot; one that is there already is taken as it is.
-    async fn register(&mut self, facts: &NodeFacts, api: &Api) -> Result<(), KubeletError> {
-        if self.registered {
+    /// Registers the node once in a start; one that is there already is taken as it is.
+    async fn register(&mut self, since: Timestamp, facts: &NodeFacts, api: &Api) -> Result<(), KubeletError> {
+        if self.registered == Some(since) {
             return Ok(());
         }
         match api.call(Method::POST, "/api/v1/nodes", Body::Object(&facts.registration())).await {
             Err(error) if !error.is(StatusCode::CONFLICT) => Err(error.into()),
             Ok(_) | Err(_) => {
-                self.registered = true;
+                self.registered = Some(since);
+                // It may be another node than the one that was told before.
+                (self.decorated, self.told) = (None, None);
                 Ok(())
             }
         }
@@ -154,7 +158,7 @@ impl Kubelet {
         let path = format!("/api/v1/nodes/{}", facts.name);
         let node = match api.call(Method::GET, &path, Body::Empty).await {
             Ok(node) => node,
-            // Somebody deleted it; it has nothing to be written to until the next boot.
+            // Somebody deleted it; it has nothing to be written to until the next start.
             Err(error) if error.is(StatusCode::NOT_FOUND) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
@@ -198,7 +202,7 @@ impl Kubelet {
                 Ok(())
             }
             Err(error) if error.is(StatusCode::NOT_FOUND) => {
-                // Somebody deleted the node: a kubelet registers it anew only when it starts, as here with the next boot.
+                // Somebody deleted the node: a kubelet registers it anew only when it starts.
                 self.status_at = Instant::now() + STATUS;
                 self.told = Some(now);
                 Ok(())

@@ -46,7 +46,7 @@ pub(super) type OfCall = Invariant<fn(&Call<'_>) -> Option<String>>;
 pub(super) type OfTurn = Invariant<fn(&AfterTurn<'_>) -> Option<String>>;
 
 /// What must hold of every call that changes something.
-pub(super) const OF_CALLS: [OfCall; 14] = [
+pub(super) const OF_CALLS: [OfCall; 15] = [
     Invariant { number: 1, name: "one-server-per-machine", find: one_server_per_machine },
     Invariant { number: 1, name: "names-are-free-before-use", find: names_are_free },
     Invariant { number: 2, name: "nothing-foreign-is-touched", find: nothing_foreign_is_touched },
@@ -54,6 +54,7 @@ pub(super) const OF_CALLS: [OfCall; 14] = [
     Invariant { number: 3, name: "one-control-plane-at-a-time", find: one_control_plane_at_a_time },
     Invariant { number: 4, name: "one-bootstrap", find: one_bootstrap },
     Invariant { number: 4, name: "bootstrap-is-recorded-first", find: bootstrap_is_recorded },
+    Invariant { number: 4, name: "restored-as-recorded", find: restored_as_recorded },
     Invariant { number: 5, name: "one-bundle", find: one_bundle },
     Invariant { number: 7, name: "secrets-outlive-servers", find: secrets_outlive_servers },
     Invariant { number: 7, name: "written-down-before-deleted", find: written_down_before_deleted },
@@ -137,6 +138,19 @@ fn one_bootstrap(call: &Call<'_>) -> Option<String> {
 fn bootstrap_is_recorded(call: &Call<'_>) -> Option<String> {
     let bootstrapped = call.after.bootstraps > call.before.bootstraps;
     (bootstrapped && !call.before.recorded).then(|| "etcd is bootstrapped without a record".to_owned())
+}
+
+/// Each restore is written down first, made once, and not beside what is left of the lost etcd.
+fn restored_as_recorded(call: &Call<'_>) -> Option<String> {
+    let (recoveries, restores) = call.after.recoveries;
+    if recoveries == call.before.recoveries.0 {
+        return None;
+    }
+    if recoveries > restores {
+        return Some(format!("etcd was restored {recoveries} times, and {restores} restores are written down"));
+    }
+    let left = call.before.members.first()?;
+    Some(format!("etcd is restored while {left} is still a member of the lost one"))
 }
 
 fn one_bundle(call: &Call<'_>) -> Option<String> {

@@ -61,6 +61,8 @@ pub(super) struct Picture {
     pub(super) recorded: bool,
     /// How often etcd was bootstrapped.
     pub(super) bootstraps: u64,
+    /// How often etcd was brought up from a snapshot, and how many restores were written down.
+    pub(super) recoveries: (u64, u64),
     /// How many secret bundles were made.
     pub(super) bundles: u64,
 }
@@ -72,6 +74,7 @@ impl Picture {
         let mut picture = Self {
             recorded: inner.stored(uid).is_some_and(|stored| stored.bootstrap.is_some()),
             bootstraps: inner.counts.bootstraps,
+            recoveries: (inner.counts.recoveries, inner.restores()),
             bundles: inner.counts.bundles,
             ..Self::default()
         };

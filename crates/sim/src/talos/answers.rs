@@ -42,6 +42,7 @@ answers!(
     Reboot,
     Reset,
     ServiceList,
+    ServiceRestart,
     Shutdown,
     Upgrade,
     Version,

@@ -31,7 +31,7 @@ fn sufficient(method: &str) -> &'static [&'static str] {
         "ApplyConfiguration" => &[ADMIN, READER],
         "EtcdMemberList" | "EtcdStatus" => &[ADMIN, OPERATOR, READER, BACKUP],
         "EtcdSnapshot" => &[ADMIN, OPERATOR, BACKUP],
-        "ImagePull" | "Reboot" | "Shutdown" => &[ADMIN, OPERATOR],
+        "ImagePull" | "Reboot" | "ServiceRestart" | "Shutdown" => &[ADMIN, OPERATOR],
         _ => &[ADMIN],
     }
 }

@@ -329,6 +329,19 @@ impl MachineService for Service {
         Ok(Response::new(ServiceListResponse { messages: messages.await? }))
     }
 
+    async fn service_restart(
+        &self,
+        request: Request<ServiceRestartRequest>,
+    ) -> Result<Response<ServiceRestartResponse>, Status> {
+        let (_, targets) = self.targets(&request, "ServiceRestart")?;
+        let id = request.into_inner().id;
+        let messages = ask_each(targets, async |server| {
+            self.machines.ask(|guests, now| guests.restart_service(server, &id, now)).map_err(status)?;
+            Ok(ServiceRestart { metadata: None, resp: format!("Service \"{id}\" restarted") })
+        });
+        Ok(Response::new(ServiceRestartResponse { messages: messages.await? }))
+    }
+
     async fn shutdown(&self, request: Request<ShutdownRequest>) -> Result<Response<ShutdownResponse>, Status> {
         let (_, targets) = self.targets(&request, "Shutdown")?;
         let messages = ask_each(targets, async |server| {

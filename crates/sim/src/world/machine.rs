@@ -144,9 +144,16 @@ impl Guests {
         true
     }
 
-    /// A server is gone, with its disk.
+    /// A server is gone, with its disk; a cluster that was on no other disk is gone with it.
     pub fn remove(&mut self, server: ServerId, now: Timestamp) {
-        self.guests.remove(&server);
+        let gone = self.guests.remove(&server).and_then(|guest| guest.disk.etcd);
+        let on = |guest: &Guest, cluster| guest.disk.etcd.is_some_and(|data| data.cluster == cluster);
+        if let Some(data) = gone
+            && !self.guests.values().any(|guest| on(guest, data.cluster))
+        {
+            self.etcd.end(data.cluster);
+            self.nodes.end(data.cluster);
+        }
         self.settle(now);
     }
 

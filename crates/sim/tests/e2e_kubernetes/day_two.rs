@@ -5,9 +5,10 @@ use helix_sim::kubernetes::{Api, ApiError, Body};
 use helix_sim::talos::wire::common::Data;
 use helix_sim::talos::wire::machine::apply_configuration_request::Mode;
 use helix_sim::talos::wire::machine::{
-    BootstrapRequest, EtcdSnapshotRequest, RebootRequest, ResetPartitionSpec, ResetRequest,
+    BootstrapRequest, EtcdSnapshotRequest, RebootRequest, ResetPartitionSpec, ResetRequest, ServiceRestartRequest,
 };
-use helix_sim::world::machine::Guest;
+use helix_sim::world::ServerId;
+use helix_sim::world::machine::{Guest, Happening};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tonic::Status;
@@ -124,6 +125,20 @@ async fn workloads_run_evictions_ask_budgets_and_a_stopped_node_comes_back() {
     lab.end().await;
 }
 
+/// Uploads a snapshot and has etcd founded from it.
+async fn recover(lab: &Lab, server: ServerId, snapshot: &[Data]) {
+    lab.eventually("an upload", || async {
+        let pieces = snapshot.to_vec();
+        lab.client(server, "os:admin").machine.etcd_recover(tokio_stream::iter(pieces)).await
+    })
+    .await;
+    lab.eventually("a bootstrap", || async {
+        let request = BootstrapRequest { recover_etcd: true, recover_skip_hash_check: false };
+        lab.client(server, "os:admin").machine.bootstrap(request).await
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_configuration_a_reboot_and_a_recovery_take_effect() {
     let Some(lab) = Lab::with_processes() else { return };
@@ -161,20 +176,33 @@ async fn a_changed_configuration_a_reboot_and_a_recovery_take_effect() {
     let request = ResetRequest { reboot: true, system_partitions_to_wipe: vec![wiped], ..ResetRequest::default() };
     lab.client(server, "os:admin").machine.reset(request).await.unwrap();
     lab.until("an empty disk", server, |guest| guest.is_up() && guest.etcd_member_id().is_none()).await;
-    lab.eventually("an upload", || async {
-        let pieces: Vec<Data> = snapshot.clone();
-        lab.client(server, "os:admin").machine.etcd_recover(tokio_stream::iter(pieces)).await
+    let mut damaged = snapshot.clone();
+    if let Some(byte) = damaged.first_mut().and_then(|piece| piece.bytes.get_mut(5_000)) {
+        *byte ^= 1;
+    }
+    recover(&lab, server, &damaged).await;
+    lab.until("a failed bootstrap", server, |guest| {
+        let failed = |what: &Happening| matches!(what, Happening::Sequence { name: "bootstrap", error: Some(_), .. });
+        guest.events().since(0).any(|entry| failed(&entry.what)) && guest.etcd_member_id().is_none()
     })
     .await;
-    lab.eventually("a recovery", || async {
-        let request = BootstrapRequest { recover_etcd: true, recover_skip_hash_check: false };
-        lab.client(server, "os:admin").machine.bootstrap(request).await
-    })
-    .await;
+    recover(&lab, server, &snapshot).await;
     lab.until("the recovered API", server, Guest::api_server_healthy).await;
     api.call(Method::GET, &format!("{maps}/kept"), Body::Empty).await.unwrap();
     let lost = api.call(Method::GET, &format!("{maps}/lost"), Body::Empty).await.unwrap_err();
     assert!(lost.is(StatusCode::NOT_FOUND), "{lost}");
+
+    // A node that the API does not know comes back with its kubelet's next start, and only so.
+    let path = "/api/v1/nodes/cp-1";
+    let uid = |node: &Value| node["metadata"]["uid"].as_str().map(str::to_owned);
+    let before = uid(&api.call(Method::GET, path, Body::Empty).await.unwrap());
+    api.call(Method::DELETE, path, Body::Empty).await.unwrap();
+    let request = ServiceRestartRequest { id: "kubelet".to_owned() };
+    lab.client(server, "os:operator").machine.service_restart(request).await.unwrap();
+    node(&lab, &api, "cp-1", |node| {
+        uid(node) != before && node["metadata"]["annotations"]["talos.dev/owned-labels"].is_string()
+    })
+    .await;
     lab.end().await;
 }
 

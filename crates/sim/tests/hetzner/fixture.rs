@@ -120,7 +120,7 @@ pub(crate) fn code<T: std::fmt::Debug>(result: ApiResult<T>) -> ErrorCode {
 /// A simulator on sockets without machines, and a client that knows no more than HTTP.
 pub(crate) struct Sockets {
     pub(crate) simulator: Simulator,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
 }
 
 /// An answer, read whole.

@@ -63,6 +63,8 @@ async fn two_simulators_run_side_by_side_and_leave_on_a_signal() {
         assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 401);
         let answered = client.get(&url).bearer_auth(control["token"].as_str().unwrap()).send().await.unwrap();
         assert_eq!(answered.status().as_u16(), 200);
+        let store = control["objectStorage"]["endpoint"].as_str().unwrap();
+        assert_eq!(client.get(format!("{store}/sandbox-backups/a")).send().await.unwrap().status().as_u16(), 403);
     }
     let [first, second] = programs;
     assert!(stop(first, Signal::SIGTERM).success());

@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, reason = "a test helper fails the test it is called from")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod backups;
+
 use helix_crds::HelixPlatform;
 use helix_sim::inprocess::Universe;
 use helix_sim::inprocess::life::Life;

@@ -9,7 +9,8 @@ use helix_sim::talos::wire::machine::lifecycle_service_install_progress::Respons
 use helix_sim::talos::wire::machine::{
     BootstrapRequest, EtcdForfeitLeadershipRequest, EtcdMemberListRequest, EtcdRemoveMemberByIdRequest,
     EtcdSnapshotRequest, GenerateClientConfigurationRequest, ImageServicePullRequest, InstallArtifactsSource,
-    LifecycleServiceUpgradeRequest, RebootRequest, ResetPartitionSpec, ResetRequest, UpgradeRequest,
+    LifecycleServiceUpgradeRequest, RebootRequest, ResetPartitionSpec, ResetRequest, ServiceRestartRequest,
+    UpgradeRequest,
 };
 use helix_sim::world::ServerId;
 use helix_sim::world::machine::{Guest, Snapshot};
@@ -240,5 +241,20 @@ async fn a_snapshot_is_streamed_and_a_cluster_founded_from_it() {
     })
     .await;
     lab.until("a voter", server, Guest::etcd_healthy).await;
+    lab.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_kubelet_is_restarted_by_whoever_may() {
+    let Some(lab) = Lab::new() else { return };
+    let server = lab.control_plane("cp-1").await;
+    let restart = async |role: &str, id: &str| {
+        let request = ServiceRestartRequest { id: id.to_owned() };
+        lab.client(server, role).machine.service_restart(request).await.map(drop).map_err(|status| status.code())
+    };
+    assert_eq!(restart("os:reader", "kubelet").await, Err(Code::PermissionDenied));
+    assert_eq!(restart("os:operator", "nothing").await, Err(Code::NotFound));
+    assert_eq!(restart("os:operator", "etcd").await, Err(Code::Unimplemented));
+    assert_eq!(restart("os:operator", "kubelet").await, Ok(()));
     lab.end().await;
 }

@@ -68,8 +68,21 @@ impl Guests {
         }
     }
 
-    /// A new cluster with what an uploaded snapshot holds; `None` where that is damaged. What a real snapshot holds the
-    /// processes know: to them the model's cluster is but a mark.
+    /// The process that was to make etcd's data from the uploaded snapshot could not: etcd waits again.
+    pub fn etcd_not_recovered(&mut self, server: ServerId, now: Timestamp) {
+        if let Some(guest) = self.guests.get_mut(&server).filter(|guest| guest.disk.recovered.is_some()) {
+            guest.disk.etcd = None;
+            guest.disk.recovered = None;
+            guest.tell_failed_bootstrap();
+            if let Some(up) = guest.uptime_mut() {
+                up.etcd = Etcd::Waiting;
+            }
+        }
+        self.settle(now);
+    }
+
+    /// A new cluster with what an uploaded snapshot holds; `None` where that is damaged. What a real snapshot holds and
+    /// whether it is any good the processes find out: to them the model's cluster is but a mark.
     fn recovered(&mut self, server: ServerId, hostname: &str, check_hash: bool) -> Option<EtcdData> {
         let bytes = self.get(server)?.uploaded_snapshot()?;
         if self.membership == super::Membership::Processes {

@@ -68,6 +68,11 @@ impl EtcdModel {
         data
     }
 
+    /// Nobody has a cluster's data any more.
+    pub(super) fn end(&mut self, cluster: u64) {
+        self.clusters.remove(&cluster);
+    }
+
     /// Counts one more change; the revision after it.
     pub(super) fn revise(&mut self, cluster: u64) -> u64 {
         self.clusters.get_mut(&cluster).map_or(0, |cluster| {

@@ -279,7 +279,13 @@ impl Guest {
     /// Whether its kubelet runs at `now`.
     #[must_use]
     pub fn kubelet_runs(&self, now: Timestamp) -> bool {
-        self.uptime().is_some_and(|up| up.kubelet_at <= now)
+        self.kubelet_since(now).is_some()
+    }
+
+    /// Since when its kubelet runs, where it does at `now`: another moment is another start.
+    #[must_use]
+    pub fn kubelet_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.uptime().map(|up| up.kubelet_at).filter(|since| *since <= now)
     }
 
     /// Whether its node has a pod network to be ready with.

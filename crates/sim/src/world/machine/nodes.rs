@@ -82,6 +82,11 @@ impl Nodes {
         self.registries.values().filter_map(|registry| registry.workloads.due()).chain(silent).min()
     }
 
+    /// Nobody has a cluster's data any more; what was kept for its snapshots stays.
+    pub(super) fn end(&mut self, cluster: u64) {
+        self.registries.remove(&cluster);
+    }
+
     /// Keeps what a cluster holds now for a snapshot of this cluster and revision.
     pub(super) fn keep(&mut self, snapshot: (u64, u64)) {
         let held = self.registries.get(&snapshot.0).cloned().unwrap_or_default();

@@ -217,6 +217,38 @@ impl Guests {
         self.settle(now);
     }
 
+    /// `ServiceRestart`; the kubelet alone can be restarted here.
+    ///
+    /// # Errors
+    /// `NotFound` for a service that the machine does not have, `Unimplemented` for one that is no kubelet; and unless
+    /// the machine is configured and up.
+    pub fn restart_service(&mut self, server: ServerId, id: &str, now: Timestamp) -> Result<(), RpcError> {
+        let guest = self.in_service(server)?;
+        if !guest.services(now).iter().any(|service| service.id == id) {
+            return Err(RpcError::new(RpcCode::NotFound, format!("service \"{id}\" not defined")));
+        }
+        match id {
+            "kubelet" => self.restart_kubelet(server, now),
+            _ => Err(RpcError::new(RpcCode::Unimplemented, "the simulator restarts the kubelet alone")),
+        }
+    }
+
+    /// `ServiceRestart` of the kubelet, which registers its node again.
+    ///
+    /// # Errors
+    /// Unless the machine is configured and up.
+    pub fn restart_kubelet(&mut self, server: ServerId, now: Timestamp) -> Result<(), RpcError> {
+        let at = now + self.pace.draw(|spans| spans.kubelet);
+        if let Some(up) = self.in_service(server)?.uptime_mut() {
+            up.kubelet_at = at;
+            up.registered = false;
+            up.register_at = None;
+            up.wakes.insert(at);
+        }
+        self.settle(now);
+        Ok(())
+    }
+
     /// `Reboot`; returns the actor's id.
     ///
     /// # Errors
