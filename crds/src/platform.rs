@@ -121,7 +121,7 @@ pub struct HelixPlatformSpec {
     /// Models and agents. Default: none is installed. Example: `{ollama: {models: ["llama3.2:3b"]}}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ai: Option<Ai>,
-    /// Overrides of the component catalogue, by the component's name. Default: `{}`. Example: `{hubble-ui: {enabled: false}}`.
+    /// Overrides of the component catalogue, by the component's name. Default: `{}`. Example: `{ollama: {version: 1.77.0}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 100))]
     pub components: BTreeMap<String, ComponentOverride>,

@@ -6,11 +6,13 @@
 //! The way through the crate is the way of one turn of the engine:
 //! [`validated`] (a specification that may be acted on) and [`observed`] (facts with their age) go into [`plan()`],
 //! which asks each concern in [`phases`] and yields a [`Plan`] of independent [`step`]s with a [`report`]; [`check`]
-//! is the second opinion on it, [`forecast`] plays it forward to show the whole way.
+//! is the second opinion on it, [`forecast`] plays it forward to show the whole way. What runs in the cluster is in
+//! [`components`], and may talk to only whom [`policy`] names.
 
 pub mod approval;
 pub mod catalogue;
 pub mod check;
+pub mod components;
 pub mod cost;
 pub mod disruption;
 pub mod endpoints;
@@ -21,7 +23,10 @@ pub mod observed;
 pub mod owned;
 pub mod phases;
 mod plan;
+pub mod policy;
 pub mod quorum;
+#[cfg(test)]
+mod reference;
 pub mod render;
 pub mod report;
 pub mod secrets;

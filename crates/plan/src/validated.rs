@@ -4,6 +4,7 @@
 //! taken for granted here. All rejections are found at once, and each says what to write instead.
 
 mod backup;
+mod layers;
 mod network;
 mod pace;
 mod pools;
@@ -22,6 +23,7 @@ use semver::Version;
 
 pub use backup::{Bucket, EtcdBackup, RestoreFrom};
 pub use helix_crds::{ApprovalMode, Spread};
+pub use layers::Layers;
 pub use pace::{Pace, Remediation, Share};
 pub use rejection::{Rejection, Rejections};
 pub use schedule::Schedule;
