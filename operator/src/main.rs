@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use helix_operator::Options;
+use helix_plan::guard::{self, Guard};
+
+/// Does not compile in a build in which guards can be broken: see [`guard`].
+const _: () = assert!(guard::holds(Guard::Approval));
 
 fn main() -> ExitCode {
     let options = Options::parse();

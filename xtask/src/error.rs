@@ -139,6 +139,20 @@ pub(crate) enum Error {
         processes: String,
     },
 
+    /// The simulation does not show what it promises to show.
+    #[error(
+        "of {guards} guards (at least {fewest} are promised) these can be broken and nothing is noticed: [{}]; give each \
+         a scenario in which it matters, in crates/sim/src/lives/scenarios.rs", unnoticed.join(", ")
+    )]
+    Unnoticed {
+        /// How many guards there are.
+        guards: usize,
+        /// How many there have to be.
+        fewest: usize,
+        /// Those that nobody misses.
+        unnoticed: Vec<String>,
+    },
+
     /// No figure has a name that begins so.
     #[error("no figure's name begins with {name}; `cargo xtask bench` shows all")]
     NoFigure {

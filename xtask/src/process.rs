@@ -2,7 +2,7 @@
 //! only answers that xtask itself reads are captured.
 
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
 use crate::error::Error;
@@ -67,6 +67,27 @@ pub(crate) fn answer(command: &mut Command) -> Result<String, Error> {
         return Err(Error::Failed { command: line, status: output.status });
     }
     String::from_utf8(output.stdout).map_err(|error| Error::Answer { command: line, problem: error.to_string() })
+}
+
+/// Runs a program silently and gives back how it ended and what it said.
+///
+/// # Errors
+/// [`Error::Start`].
+pub(crate) fn output(command: &mut Command) -> Result<Output, Error> {
+    command.stdin(Stdio::null()).output().map_err(|source| start_error(command, source))
+}
+
+/// Runs a program silently, and shows what it said only if it ends with a failure.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn succeeds_or_tells(command: &mut Command) -> Result<(), Error> {
+    let output = output(command)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(Error::Failed { command: line(command), status: output.status })
 }
 
 /// As [`answer`], read as JSON.

@@ -1,7 +1,11 @@
 //! `cargo xtask sim [--seeds A..B] [--scenario NAME] [--seed N -v] [--break NAME]`: whole lives of platforms, by seeds.
 //!
 //! Builds `helix-lives` with the switches by which it can break a guard of the planner or the engine, runs it, and ends as
-//! it ends. What the arguments mean is said there: `cargo xtask sim --help`.
+//! it ends. What the arguments mean is said there: `cargo xtask sim --help`. Whether it can be believed is [`trial`]'s.
+
+pub(crate) mod trial;
+
+use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::process;
@@ -27,6 +31,12 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When it can't be built or run, or when a life failed.
 pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), Error> {
+    let program = build(repository)?;
+    process::run(std::process::Command::new(program).args(&arguments.arguments))
+}
+
+/// The program, built. Alone, because no other build may have the switches, and without what tests need.
+fn build(repository: &Repository) -> Result<PathBuf, Error> {
     let mut cargo = repository.cargo();
     // Optimised as a release is: thousands of lives in minutes.
     cargo.args([
@@ -40,6 +50,5 @@ pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), 
         PROGRAM,
     ]);
     process::run(cargo.arg("--quiet"))?;
-    let built = repository.metadata()?.target_directory()?.join("release").join(PROGRAM);
-    process::run(std::process::Command::new(built).args(&arguments.arguments))
+    Ok(repository.metadata()?.target_directory()?.join("release").join(PROGRAM))
 }

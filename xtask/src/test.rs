@@ -1,4 +1,4 @@
-//! `cargo xtask test [--fast]`: every test, with what it needs.
+//! `cargo xtask test [--fast | --trial]`: every test, with what it needs.
 //!
 //! Integration tests whose file is named `e2e_*.rs` start processes and find them by two variables, which this command
 //! sets after it has built what they name:
@@ -6,13 +6,16 @@
 //! - `HELIX_TOOLS_DIR`: the directory of the program `kube` (see `tools/kube`);
 //! - `HELIX_BIN_DIR`: the directory of the project's own programs, `helix-operator`, `helix-sim` and `helix`.
 //!
-//! `--fast` leaves exactly those test files out. It sets neither variable and needs no Go.
+//! Last of all the simulation is tried itself: see [`trial`].
+//!
+//! `--fast` leaves exactly those test files and that trial out. It sets neither variable and needs no Go.
 
 use std::process::Command;
 
 use crate::error::Error;
 use crate::process;
 use crate::repository::{Metadata, Package, Repository};
+use crate::sim::trial;
 use crate::tools;
 
 /// Where end-to-end tests find the program `kube`.
@@ -24,9 +27,6 @@ const BIN_DIR: &str = "HELIX_BIN_DIR";
 /// Test files of this prefix start processes.
 const END_TO_END: &str = "e2e_";
 
-/// The test that needs the switches which no other build may have.
-const MUTATIONS: &str = "mutations";
-
 /// Debian packages that tests need, besides Rust, Go and git. None at present.
 const SYSTEM_PACKAGES: &[&str] = &[];
 
@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// Leave out the tests that start processes (tests/e2e_*.rs)
     #[arg(long)]
     fast: bool,
+    /// Only try the simulation: every scenario, and every guard broken
+    #[arg(long, conflicts_with = "fast")]
+    trial: bool,
 }
 
 /// `cargo xtask test`.
@@ -43,6 +46,9 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When something that the tests need can't be had, or a test fails.
 pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), Error> {
+    if arguments.trial {
+        return trial::run(repository);
+    }
     let metadata = repository.metadata()?;
     if arguments.fast { fast(repository, &metadata) } else { all(repository, &metadata) }
 }
@@ -59,15 +65,7 @@ fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
         .env(TOOLS_DIR, kube.directory())
         .env(BIN_DIR, programs);
     process::step(&mut cargo)?;
-    mutations(repository)
-}
-
-/// Whether the simulation notices a broken guard. Apart from the others, because no other build may have the switches;
-/// optimised, because it lives a few hundred lives.
-fn mutations(repository: &Repository) -> Result<(), Error> {
-    let mut cargo = repository.cargo();
-    let of = ["test", "--profile=bench", "--locked", "--package=helix-sim", "--features=mutations", "--test=mutations"];
-    process::step(cargo.args(of))
+    trial::run(repository)
 }
 
 /// Cargo has no way to leave a test file out, so this names all the others; doc tests can't be named together with
@@ -75,7 +73,7 @@ fn mutations(repository: &Repository) -> Result<(), Error> {
 fn fast(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
     let mut named = repository.cargo();
     named.args(["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
-    for test in fast_tests(metadata.packages()).into_iter().filter(|test| *test != MUTATIONS) {
+    for test in fast_tests(metadata.packages()) {
         named.args(["--test", test]);
     }
     process::step(&mut named)?;

@@ -21,6 +21,10 @@ use clap::Parser as _;
 
 use arguments::{Arguments, Command, SecretsCommand};
 use error::CliError;
+use helix_plan::guard::{self, Guard};
+
+/// Does not compile in a build in which guards can be broken: see [`guard`].
+const _: () = assert!(guard::holds(Guard::Approval));
 
 /// How a command that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

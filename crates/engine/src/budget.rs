@@ -2,11 +2,13 @@
 //!
 //! Hetzner gives a token a bucket of requests (3,600) that refills evenly over an hour and tells its level on every
 //! answer. Between answers the level is estimated here. Each [`Lane`] leaves a reserve to the lanes before it, so looking
-//! for drift runs dry first and deleting last.
+//! for drift runs dry first and deleting last. A lane that ran dry opens again with enough for a whole look at a project:
+//! what takes several requests would else spend each as it comes in, and never get to its end.
 //!
 //! Nothing here sleeps, asks for the time or sends anything: time is an argument, and whoever is told to wait decides
 //! what that means.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use helix_plan::step::Lane;
@@ -30,6 +32,10 @@ fn reserve_percent(lane: Lane) -> i64 {
         Lane::Drift => 30,
     }
 }
+
+/// The share of the bucket, in percent, that has to be there besides before a lane that ran dry is open again: 36 requests
+/// read a project of a thousand servers.
+const REOPENING_PERCENT: i64 = 1;
 
 /// What the `RateLimit-*` headers of one answer said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +99,8 @@ struct State {
     /// Requests that were granted and have no answer yet.
     under_way: u32,
     paused_until: Option<Timestamp>,
+    /// Lanes that have been told to wait, and have not been granted anything since.
+    dry: BTreeSet<Lane>,
 }
 
 impl TokenBudget {
@@ -105,6 +113,7 @@ impl TokenBudget {
             as_of: now,
             under_way: 0,
             paused_until: None,
+            dry: BTreeSet::new(),
         };
         Self { state: Mutex::new(state) }
     }
@@ -119,10 +128,13 @@ impl TokenBudget {
         let reserve = full * reserve_percent(lane) / 100;
         // A full bucket serves whatever is asked for: else a wish above its size would wait for ever.
         let needed = (reserve + i64::from(calls) * UNITS).min(full);
-        let missing = needed - state.available(now);
-        if missing > 0 {
-            return Grant::Wait { until: state.after_refill_of(missing, now) };
+        let to_reopen = (needed + full * REOPENING_PERCENT / 100).min(full);
+        let available = state.available(now);
+        if available < if state.dry.contains(&lane) { to_reopen } else { needed } {
+            state.dry.insert(lane);
+            return Grant::Wait { until: state.after_refill_of(to_reopen - available, now) };
         }
+        state.dry.remove(&lane);
         state.under_way = state.under_way.saturating_add(calls);
         Grant::Granted
     }
@@ -257,9 +269,37 @@ mod tests {
     fn a_wait_names_the_moment_at_which_it_is_granted() {
         let budget = budget_with(1_080);
         let Grant::Wait { until } = budget.try_acquire(Lane::Drift, 10, second(0)) else { panic!("must wait") };
-        assert_eq!(until, second(10));
-        assert!(matches!(budget.try_acquire(Lane::Drift, 10, second(9)), Grant::Wait { .. }));
+        assert_eq!(until, second(10 + 36));
+        assert!(matches!(budget.try_acquire(Lane::Drift, 10, second(45)), Grant::Wait { .. }));
         assert_eq!(budget.try_acquire(Lane::Drift, 10, until), Grant::Granted);
+    }
+
+    /// Seven requests, of which each is worth nothing without the others, every five seconds.
+    #[test]
+    fn what_takes_several_requests_comes_to_its_end() {
+        let budget = budget_with(186);
+        let mut left = 186;
+        let mut look = |at| {
+            left += if at > 0 { 5 } else { 0 };
+            (0..7).all(|_| {
+                let granted = budget.try_acquire(Lane::ControlPlane, 1, second(at)) == Grant::Granted;
+                if granted {
+                    left -= 1;
+                    budget.answered(told(left, second(3_600)), second(at));
+                }
+                granted
+            })
+        };
+        assert!((0..=60).step_by(5).any(&mut look));
+    }
+
+    #[test]
+    fn a_lane_that_ran_dry_is_open_when_an_answer_says_that_there_is_more() {
+        let budget = budget_with(1_080);
+        assert!(matches!(budget.try_acquire(Lane::Drift, 1, second(0)), Grant::Wait { .. }));
+        assert_eq!(budget.try_acquire(Lane::Teardown, 1, second(0)), Grant::Granted);
+        budget.answered(told(2_000, second(1_600)), second(0));
+        assert_eq!(budget.try_acquire(Lane::Drift, 1, second(0)), Grant::Granted);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod machines;
 mod phases;
 mod plans;
 pub(crate) mod receipt;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
@@ -112,17 +114,17 @@ pub(crate) fn paused(platform: &HelixPlatform, now: Timestamp) -> HelixPlatformS
         None => "spec.paused is true: Helix leaves the platform alone; set it to false to go on",
         Some(_) => "spec.paused is true: Helix leaves the platform alone; set it to false to let it be deleted",
     };
-    conditions::into_status(kept(platform), platform, "Paused", message, now)
+    unobserved(platform, "Paused", message, now)
 }
 
 /// A platform whose specification cannot be acted on.
 pub(crate) fn rejected(platform: &HelixPlatform, rejections: &Rejections, now: Timestamp) -> HelixPlatformStatus {
-    conditions::into_status(kept(platform), platform, rejections.reason(), &rejections.to_string(), now)
+    unobserved(platform, rejections.reason(), &rejections.to_string(), now)
 }
 
 /// A platform that cannot be looked at, for a reason that the caller found.
 pub(crate) fn refused(platform: &HelixPlatform, reason: &str, message: &str, now: Timestamp) -> HelixPlatformStatus {
-    conditions::into_status(unknown_phases(platform, message, now), platform, reason, message, now)
+    unobserved(platform, reason, message, now)
 }
 
 /// A platform whose project at Hetzner does not answer.
@@ -134,8 +136,8 @@ pub(crate) fn unreachable(platform: &HelixPlatform, missing: &Missing, now: Time
     refused(platform, reason, &missing.to_string(), now)
 }
 
-/// What cannot be observed is `Unknown`, not its last value.
-fn unknown_phases(platform: &HelixPlatform, message: &str, now: Timestamp) -> HelixPlatformStatus {
+/// A platform at whose phases nobody has looked in this turn: they are `Unknown`, not what they were last.
+fn unobserved(platform: &HelixPlatform, reason: &str, message: &str, now: Timestamp) -> HelixPlatformStatus {
     let until = platform.spec.until_phase;
     let unknown = PhaseReport::Unknown { message: message.to_owned() };
     let state = |phase: PhaseName| {
@@ -146,7 +148,7 @@ fn unknown_phases(platform: &HelixPlatform, message: &str, now: Timestamp) -> He
     let mut status = kept(platform);
     status.phases = phases::statuses(&reports, platform.status.as_ref(), now);
     status.phase = Some(phases::current(&reports));
-    status
+    conditions::into_status(status, platform, &reports, (reason, message), now)
 }
 
 /// The status of a platform on its way out.
@@ -156,14 +158,15 @@ pub(crate) fn teardown_status(
     account: Option<TeardownStatus>,
     now: Timestamp,
 ) -> HelixPlatformStatus {
-    let message = match plan.report.phase(PhaseName::HardenedCore) {
-        PhaseReport::Ready { .. } => "nothing of the platform is left".to_owned(),
-        PhaseReport::Progressing { message }
-        | PhaseReport::Blocked { message, .. }
-        | PhaseReport::Unknown { message } => message,
-        PhaseReport::NotRequested | PhaseReport::Pending { .. } => "the platform is being deleted".to_owned(),
+    let (reason, message) = match plan.report.phase(PhaseName::HardenedCore) {
+        PhaseReport::Ready { .. } => ("Deleting", "nothing of the platform is left".to_owned()),
+        PhaseReport::Progressing { message } | PhaseReport::Unknown { message } => ("Deleting", message),
+        PhaseReport::Blocked { reason, message } => (reason, message),
+        PhaseReport::NotRequested | PhaseReport::Pending { .. } => {
+            ("Deleting", "the platform is being deleted".to_owned())
+        }
     };
-    let mut status = conditions::into_status(kept(platform), platform, "Deleting", &message, now);
+    let mut status = unobserved(platform, reason, &message, now);
     status.phase = Some("Deleting".to_owned());
     status.teardown = account;
     status

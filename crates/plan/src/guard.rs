@@ -1,7 +1,8 @@
 //! The guards that keep an invariant, by name, and a switch that takes one away: so that the simulation can be tried itself.
 //!
 //! In every build but the simulation's the switch does not exist and each guard holds: `holds` is constant. The feature
-//! `mutations` is the simulation's alone; `cargo xtask tidy` sees to it that no other crate asks for it.
+//! `mutations` is the simulation's alone; `cargo xtask tidy` sees to it that no other crate asks for it, and the programs
+//! that are released ask `holds` while they are compiled, which cannot be done where the switch exists.
 
 macro_rules! guards {
     ($($(#[$doc:meta])* $guard:ident = $name:literal),* $(,)?) => {

@@ -144,8 +144,10 @@ impl Report {
     /// Whether nothing is under way: every concern is done, or waits for somebody.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        let settled = |concern: &ConcernReport| matches!(concern.state, State::Done(_) | State::Blocked(_));
-        self.concerns.iter().all(|concern| concern.concern.is_aside() || settled(concern))
+        let settled = |state: &State| {
+            matches!(state, State::Done(_) | State::Blocked(_) | State::WaitingOn(Wait::Held { .. } | Wait::Window))
+        };
+        self.concerns.iter().all(|concern| concern.concern.is_aside() || settled(&concern.state))
     }
 
     /// The states of all phases up to `until`, in order; those after a phase that is not Ready are `Pending`.

@@ -122,7 +122,7 @@ impl Universe {
     #[must_use]
     pub fn seams(&self) -> Seams {
         Seams {
-            project: Arc::new(Project::new(Arc::new(self.clone()))),
+            project: Arc::new(Project::new(Arc::new(cloud::Client::new(self.clone())))),
             talos: Arc::new(self.clone()),
             recovery: Arc::new(self.clone()),
             snapshots: Arc::new(self.clone()),

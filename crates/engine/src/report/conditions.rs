@@ -117,17 +117,18 @@ pub(super) fn of_turn(told: &Told<'_>, reports: &[(PhaseName, PhaseReport)]) -> 
 pub(super) fn into_status(
     mut status: HelixPlatformStatus,
     platform: &HelixPlatform,
-    reason: &str,
-    message: &str,
+    reports: &[(PhaseName, PhaseReport)],
+    (reason, message): (&str, &str),
     now: Timestamp,
 ) -> HelixPlatformStatus {
     let maker = Maker { platform, now };
     let left_alone = reason == "Paused" || reason == "Deleting";
-    let replaced = [
+    let mut replaced = vec![
         maker.make("Ready", Truth::False, reason, message),
         maker.make("Progressing", (reason == "Deleting").into(), reason, message),
         maker.make("Degraded", (!left_alone).into(), reason, message),
     ];
+    replaced.extend(reports.iter().map(|(name, report)| maker.phase(*name, report)));
     status.conditions.retain(|condition| !replaced.iter().any(|new| new.type_ == condition.type_));
     status.conditions.splice(0..0, replaced);
     status.waiting_for = Some(message.to_owned());

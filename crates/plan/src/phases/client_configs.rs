@@ -13,13 +13,13 @@ const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let Some(bundle) = &context.store.bundle else {
-        return Outcome::waiting(Wait::Concern(super::Concern::SecretBundle));
+        return Outcome::resting(Wait::Concern(super::Concern::SecretBundle));
     };
     let kubernetes = api_endpoints(context.platform, context.cloud).for_clients();
     let public = |machine| Some(context.server_of(machine)?.public_ipv4?.to_string());
     let talos: Vec<String> = servers::control_planes(context).iter().filter_map(public).collect();
     if kubernetes.is_empty() || talos.len() < context.platform.control_plane.replicas as usize {
-        return Outcome::waiting(Wait::Concern(super::Concern::Servers));
+        return Outcome::resting(Wait::Concern(super::Concern::Servers));
     }
     let good = |stored: &Option<CredentialFacts>, endpoints: &[String]| {
         stored.as_ref().is_some_and(|facts| {

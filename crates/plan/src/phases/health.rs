@@ -22,8 +22,11 @@ pub(super) fn serves(context: &Context<'_>, machine: &MachineName) -> bool {
         Some(talos @ TalosFacts::Configured { .. }) if talos.ailment().is_none()
     );
     let etcd = !machine.is_control_plane() || etcd::serves(context, machine) && etcd::votes(context, machine);
-    let node =
-        context.node_of(machine).is_some_and(|node| !context.has_pod_network || node.readiness == Readiness::Ready);
+    let node = context.node_of(machine).is_some_and(|node| match node.readiness {
+        Readiness::Ready => true,
+        Readiness::NotReady { .. } => !context.has_pod_network,
+        Readiness::Silent { .. } => false,
+    });
     running && talos && etcd && node && nodes::is_registered(context, machine)
 }
 

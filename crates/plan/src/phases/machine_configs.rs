@@ -76,7 +76,7 @@ fn inputs(
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let mut steps = Vec::new();
-    let (mut starting, mut silent) = (Vec::new(), Vec::new());
+    let (mut starting, mut silent, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for machine in servers::all_wanted(context) {
         let Some(server) = context.server_of(&machine) else {
             starting.push(machine);
@@ -93,6 +93,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
                 let (inputs, digest) = (inputs.clone(), digest.clone());
                 steps.push(Step::ConfigureMachine { address, inputs, digest });
             }
+            (Some(TalosFacts::Maintenance { .. }), Some(_)) => held.push(machine),
             (Some(TalosFacts::Configured { .. }), _) => {}
             _ if running_digest(context, &machine).is_some() => silent.push(machine),
             _ => starting.push(machine),
@@ -111,6 +112,9 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
             Some(since) => Outcome::waiting_for_servers(Wait::Talos(silent), since),
             None => Outcome::waiting(Wait::Talos(silent)),
         };
+    }
+    if !held.is_empty() {
+        return Outcome::resting(context.held(held));
     }
     let number = context.platform.machines();
     Outcome::done(format!("Talos v{} answers on {number} machines", context.platform.versions.talos), newest(context))

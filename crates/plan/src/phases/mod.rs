@@ -38,9 +38,10 @@ pub use outcome::Outcome;
 pub use roster::{Leaving, Roster};
 
 use crate::disruption::Mark;
+use crate::endpoints::api_endpoints;
 use crate::names::MachineName;
 use crate::observed::{CloudFacts, NodeFacts, Observed, Readiness, Server, StoreFacts};
-use crate::report::Block;
+use crate::report::{Block, Wait};
 use crate::validated::ValidatedPlatform;
 
 /// Something that a platform needs, decided in one place.
@@ -264,6 +265,19 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn is_held(&self, machine: &MachineName) -> bool {
         self.observed.intents.hold.contains(machine)
+    }
+
+    /// That these machines are held, and not as they should be.
+    fn held(&self, machines: Vec<MachineName>) -> Wait {
+        let Stage { wanted, refusal } = &self.kubernetes;
+        let kubernetes_waits = refusal.is_none() && wanted.api_server != self.platform.versions.kubernetes;
+        Wait::Held { machines, kubernetes_waits }
+    }
+
+    /// That the cluster's API has to answer.
+    fn api(&self) -> Wait {
+        let endpoint = api_endpoints(self.platform, self.cloud).for_clients().into_iter().next();
+        Wait::Api { endpoint: endpoint.unwrap_or_default() }
     }
 
     /// The node that the machine has registered, if it has.

@@ -1,13 +1,14 @@
 //! The nodes of the workload cluster: registered with the right provider id, labels and taints.
 //!
-//! Until `SecurityWeave` there is no pod network, so a node that is not Ready is as it should be. What its machine says
-//! of itself counts, once all are registered: before that, static pods and services are only coming up.
+//! Until `SecurityWeave` there is no pod network, so a node that is not Ready is as it should be; one whose kubelet has
+//! fallen silent is not. What its machine says of itself counts, once all are registered: before that, static pods and
+//! services are only coming up.
 
 use std::collections::BTreeMap;
 
 use helix_crds::labels;
 
-use super::{Context, Outcome, etcd, machine_configs, servers};
+use super::{Context, Outcome, etcd, health, machine_configs, servers};
 use crate::names::MachineName;
 use crate::observed::{Fact, NodeFacts, NodeTaint, RestoreRecord};
 use crate::owned::Owned;
@@ -26,12 +27,18 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         Fact::Missing(missing) => return Outcome::unknown(missing.clone()),
     };
     let mut steps: Vec<Step> = former(context, &kubernetes.nodes);
-    let mut missing = Vec::new();
+    let (mut missing, mut silent, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for pool in context.platform.pools() {
         for machine in servers::wanted_machines(context, pool) {
             match context.node_of(&machine) {
                 Some(node) if is_this_server(context, &machine, node) => {
-                    steps.extend(repair(&machine, pool, node).filter(|_| !context.is_held(&machine)));
+                    match repair(&machine, pool, node) {
+                        Some(_) if context.is_held(&machine) => held.push(machine.clone()),
+                        repair => steps.extend(repair),
+                    }
+                    if !health::kubelet_listens(node) {
+                        silent.push(machine);
+                    }
                 }
                 _ => missing.push(machine),
             }
@@ -57,6 +64,12 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let unhealthy = machine_configs::unhealthy(context);
     if !unhealthy.is_empty() {
         return Outcome::waiting(Wait::MachineHealth(unhealthy));
+    }
+    if !silent.is_empty() {
+        return Outcome::waiting(Wait::Kubelets(silent));
+    }
+    if !held.is_empty() {
+        return Outcome::resting(context.held(held));
     }
     Outcome::done(format!("{} nodes are registered", kubernetes.nodes.len()), context.observed.kubernetes.at())
 }

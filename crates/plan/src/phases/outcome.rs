@@ -68,6 +68,13 @@ impl Outcome {
         Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Machines))
     }
 
+    /// Somebody has to let go of something, an hour has to come, or another concern watches: no reason to look more often
+    /// than usual.
+    #[must_use]
+    pub fn resting(wait: Wait) -> Self {
+        Self::new(Vec::new(), State::WaitingOn(wait), None)
+    }
+
     /// Servers at Hetzner have to get further; `since` is when the oldest of them was asked for.
     #[must_use]
     pub fn waiting_for_servers(wait: Wait, since: Timestamp) -> Self {

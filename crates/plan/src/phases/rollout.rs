@@ -8,7 +8,7 @@
 mod leave;
 mod pace;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use self::pace::Pacer;
 use super::machine_configs::Wanted;
@@ -20,9 +20,6 @@ use crate::observed::TalosFacts;
 use crate::render::machine_config::{ChangeClass, ConfigDigest, MachineConfigInputs, change_class, installer_image};
 use crate::report::{Block, State, Wait};
 use crate::step::Step;
-
-/// How long a machine may take, after its pods have left, to serve again: an installation and two boots.
-const COMES_BACK: SignedDuration = SignedDuration::from_mins(20);
 
 /// What is to be different about a running machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,9 +118,11 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         rollout.leave(machine, leaving);
     }
     let staying: Vec<MachineName> = roster::staying(context).cloned().collect();
-    for machine in staying.iter().filter(|machine| !context.is_held(machine)) {
+    let (held, free): (Vec<_>, Vec<_>) = staying.into_iter().partition(|machine| context.is_held(machine));
+    for machine in &free {
         rollout.keep(machine);
     }
+    rollout.say_what_is_held(held);
     rollout.outcome()
 }
 
@@ -153,6 +152,17 @@ impl Rollout<'_, '_> {
         for many in &roster.too_many_lost {
             let (pool, lost, most) = (many.pool.clone(), many.lost, many.most);
             self.states.push(State::Blocked(Block::TooManyLost { pool, lost, most }));
+        }
+        for (machine, mark) in self.pacer.halted() {
+            self.states.push(State::Blocked(Block::RolloutHalted { machine: machine.clone(), since: mark.since }));
+        }
+    }
+
+    fn say_what_is_held(&mut self, mut held: Vec<MachineName>) {
+        let context = self.context;
+        held.retain(|machine| change(context, machine).is_some() || roster::overstays(context, machine));
+        if !held.is_empty() {
+            self.wait(context.held(held));
         }
     }
 
@@ -192,8 +202,6 @@ impl Rollout<'_, '_> {
     fn finish(&mut self, machine: &MachineName, mark: Mark) {
         if mark.cause == Cause::Leave || health::serves(self.context, machine) {
             self.uncordon(machine, mark);
-        } else if mark.age(self.context.now) > self.patience() {
-            self.states.push(State::Blocked(Block::RolloutHalted { machine: machine.clone(), since: mark.since }));
         } else {
             self.wait(Wait::ComesBack(machine.clone()));
         }
@@ -203,18 +211,10 @@ impl Rollout<'_, '_> {
         self.steps.push(Step::UnmarkNode { machine: machine.clone(), stays_cordoned: mark.was_cordoned });
     }
 
-    /// How long a marked machine may take altogether.
-    fn patience(&self) -> SignedDuration {
-        self.context.platform.pace.drain_timeout + COMES_BACK
-    }
-
     fn go_on(&mut self, machine: &MachineName, mark: Mark, change: Change) {
         if !change.reboots() {
             // What was begun is not needed any more.
             return self.uncordon(machine, mark);
-        }
-        if mark.age(self.context.now) > self.patience() {
-            self.states.push(State::Blocked(Block::RolloutHalted { machine: machine.clone(), since: mark.since }));
         }
         if self.drained(machine, mark) && self.may_be_missed(machine) {
             match self.pacer.may_reboot(self.context, machine) {
@@ -238,6 +238,9 @@ impl Rollout<'_, '_> {
             }
             return;
         };
+        if self.pacer.is_halted() {
+            return;
+        }
         if !self.window_is_open() {
             return self.wait(Wait::Window);
         }
@@ -276,7 +279,7 @@ impl Rollout<'_, '_> {
     fn drained(&mut self, machine: &MachineName, mark: Mark) -> bool {
         let context = self.context;
         let Some(kubernetes) = context.observed.kubernetes.value() else {
-            self.wait(Wait::Api { endpoint: "the cluster".to_owned() });
+            self.wait(context.api());
             return false;
         };
         let until: Timestamp = mark.since + context.platform.pace.drain_timeout;
@@ -304,14 +307,21 @@ impl Rollout<'_, '_> {
         false
     }
 
-    /// What is blocked is told first, then what is waited for (causes before those who wait for them), then what is done.
+    /// What is blocked is told first, then what is waited for (causes before those who wait for them, and last what others
+    /// keep from going on), then what is done.
     fn outcome(self) -> Outcome {
         let Self { context, steps, mut states, .. } = self;
         states.sort_by_key(|state| match state {
             State::Blocked(_) => 0,
             State::WaitingOn(Wait::Turn { .. } | Wait::Upgrade { .. } | Wait::Successor { .. }) => 2,
+            State::WaitingOn(Wait::Held { .. } | Wait::Window) => 3,
             _ => 1,
         });
+        if let (true, Some(State::WaitingOn(rest @ (Wait::Held { .. } | Wait::Window)))) =
+            (steps.is_empty(), states.first())
+        {
+            return Outcome::resting(rest.clone());
+        }
         if let Some(state) = states.into_iter().next() {
             return Outcome::steps(steps).with_state(state);
         }

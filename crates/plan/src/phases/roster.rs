@@ -213,10 +213,15 @@ impl Candidate<'_> {
         if context.observed.intents.replace.contains(&self.server.id) || self.has_left_etcd(context) {
             return Some(Leaving::Asked);
         }
+        self.is_misplaced(context, pool).then_some(Leaving::Misplaced)
+    }
+
+    /// Whether it is no longer what its pool asks for, and can only be that as another machine.
+    fn is_misplaced(&self, context: &Context<'_>, pool: &Pool) -> bool {
         let fits = pool.placements.iter().any(|placement| {
             placement.server_type == self.server.server_type && placement.location == self.server.location
         });
-        (!fits || rollout::is_reborn(context, self.machine)).then_some(Leaving::Misplaced)
+        !fits || rollout::is_reborn(context, self.machine)
     }
 
     /// Since when it has been lost, if for longer than remediation waits. One that is being changed is away on purpose; if it
@@ -254,6 +259,16 @@ impl Candidate<'_> {
             slot: self.machine.slot(),
         }
     }
+}
+
+/// Whether a machine that is held would leave, or make place for another, if somebody let it go.
+pub(super) fn overstays(context: &Context<'_>, machine: &MachineName) -> bool {
+    let Some(server) = context.server_of(machine).filter(|_| context.is_held(machine)) else { return false };
+    let Some(pool) = context.platform.pool(machine.pool()) else { return true };
+    let number = staying(context).filter(|other| other.pool() == pool.name).count();
+    number > pool.replicas as usize
+        || context.observed.intents.replace.contains(&server.id)
+        || Candidate { machine, server }.is_misplaced(context, pool)
 }
 
 /// The machines that stay, of those that have a server.

@@ -5,11 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
 use super::placement_groups::Membership;
 use super::{Context, Outcome, firewall, image, network, nodes, placement_groups, restore, roster};
-use crate::endpoints::api_endpoints;
 use crate::guard::{self, Guard};
 use crate::names::MachineName;
 use crate::observed::{Server, ServerStatus, SetbackKind};
@@ -83,10 +80,8 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     if let Some(state) = states.pop() {
         return Outcome::steps(Vec::new()).with_state(state);
     }
-    match starting(context) {
-        Some((wait, since)) => Outcome::waiting_for_servers(wait, since),
-        None => Outcome::done(format!("{} servers run", context.cloud.servers.len()), context.observed.cloud.at()),
-    }
+    let done = || Outcome::done(format!("{} servers run", context.cloud.servers.len()), context.observed.cloud.at());
+    starting(context).unwrap_or_else(done)
 }
 
 /// Two servers that claim to be one machine: only hands can have done that, and only hands can tell which is right.
@@ -161,8 +156,7 @@ fn left_behind(context: &Context<'_>, machine: &MachineName) -> Option<Wait> {
         return Some(Wait::EtcdLeader);
     }
     if context.observed.kubernetes.value().is_none() && !nodes::coming_up(context) {
-        let endpoint = api_endpoints(context.platform, context.cloud).for_clients().into_iter().next();
-        return Some(Wait::Api { endpoint: endpoint.unwrap_or_default() });
+        return Some(context.api());
     }
     let name = machine.to_string();
     let member = context.observed.etcd.value().is_some_and(|etcd| etcd.members.iter().any(|m| m.hostname == name));
@@ -226,21 +220,21 @@ fn create(context: &Context<'_>, pool: &Pool, machine: MachineName, placement: &
     }))
 }
 
-/// What servers are waited for, those that come up before those that go, and since when the oldest has been awaited.
-fn starting(context: &Context<'_>) -> Option<(Wait, Timestamp)> {
-    let servers: Vec<(&MachineName, &Server)> = context
-        .machines()
-        .filter(|(_, server)| {
-            server.status != ServerStatus::Running || context.cloud.private_ipv4(&server.private).is_none()
-        })
-        .collect();
-    let since = servers.iter().filter_map(|(_, server)| server.created).min().unwrap_or(context.now);
-    let (leaving, coming): (Vec<_>, Vec<_>) =
-        servers.into_iter().partition(|(_, server)| server.status == ServerStatus::Deleting);
-    let coming: Vec<MachineName> = coming.into_iter().map(|(machine, _)| machine.clone()).collect();
-    let wait = match leaving.first() {
-        Some((machine, _)) if coming.is_empty() => Wait::Leaving((*machine).clone()),
-        _ => Wait::Boot(coming),
-    };
-    (wait != Wait::Boot(Vec::new())).then_some((wait, since))
+/// What servers are waited for: those that come up before those that go, and last those that somebody holds.
+fn starting(context: &Context<'_>) -> Option<Outcome> {
+    let servers = context.machines().filter(|(_, server)| {
+        server.status != ServerStatus::Running || context.cloud.private_ipv4(&server.private).is_none()
+    });
+    let (leaving, coming): (Vec<_>, Vec<_>) = servers.partition(|(_, server)| server.status == ServerStatus::Deleting);
+    let (held, coming): (Vec<_>, Vec<_>) = coming.into_iter().partition(|(machine, _)| context.is_held(machine));
+    let names = |servers: &[(&MachineName, &Server)]| servers.iter().map(|(machine, _)| (*machine).clone()).collect();
+    if let Some(since) = coming.iter().map(|(_, server)| server.created.unwrap_or(context.now)).min() {
+        return Some(Outcome::waiting_for_servers(Wait::Boot(names(&coming)), since));
+    }
+    if let Some((machine, server)) = leaving.first() {
+        // A server may be old, but it has not been on its way for longer than its machine has been marked.
+        let since = context.mark_of(machine).map(|mark| mark.since).or(server.created).unwrap_or(context.now);
+        return Some(Outcome::waiting_for_servers(Wait::Leaving((*machine).clone()), since));
+    }
+    (!held.is_empty()).then(|| Outcome::resting(context.held(names(&held))))
 }

@@ -38,13 +38,15 @@ pub enum Wait {
     EtcdLeader,
     /// The API does not answer through the platform's endpoint yet.
     Api {
-        /// The endpoint.
+        /// The endpoint; empty where there is none yet.
         endpoint: String,
     },
     /// Machines have not registered as nodes yet.
     Nodes(Vec<MachineName>),
     /// Nodes have registered, but do not tell yet which configuration they run.
     NodeConfigs(Vec<MachineName>),
+    /// Machines answer, but the kubelets of their nodes have fallen silent.
+    Kubelets(Vec<MachineName>),
     /// Pods have still to leave a node.
     Drain {
         /// The node.
@@ -84,6 +86,13 @@ pub enum Wait {
     },
     /// A server is on its way out.
     Leaving(MachineName),
+    /// Machines are not as specified, and somebody wants nothing of them touched.
+    Held {
+        /// Which.
+        machines: Vec<MachineName>,
+        /// Whether an upgrade of Kubernetes cannot begin because of them.
+        kubernetes_waits: bool,
+    },
     /// Machines say of themselves that they are not healthy, and why.
     MachineHealth(Vec<(MachineName, String)>),
     /// A name is still in use by what the former machine left in the cluster.
@@ -137,11 +146,13 @@ impl fmt::Display for Wait {
             Self::EtcdHealth(machines) => write!(f, "etcd is not healthy on {}", list(machines)),
             Self::Snapshot { due } => write!(f, "a snapshot of etcd is being taken, due since {due:.0}"),
             Self::EtcdLeader => f.write_str("etcd has no leader that could tell its members"),
+            Self::Api { endpoint } if endpoint.is_empty() => f.write_str("the Kubernetes API does not answer yet"),
             Self::Api { endpoint } => write!(f, "the Kubernetes API does not answer at {endpoint} yet"),
             Self::Nodes(machines) => write!(f, "not registered as nodes yet: {}", list(machines)),
             Self::NodeConfigs(machines) => {
                 write!(f, "registered, but not telling their configuration yet: {}", list(machines))
             }
+            Self::Kubelets(machines) => write!(f, "the kubelet tells the API nothing on {}", list(machines)),
             Self::MachineHealth(machines) => {
                 let told: Vec<String> = machines.iter().map(|(machine, why)| format!("{machine} ({why})")).collect();
                 write!(f, "not healthy: {}", list(&told))
@@ -162,6 +173,11 @@ impl fmt::Display for Wait {
             Self::ComesBack(machine) => write!(f, "{machine} is coming back"),
             Self::Successor { machine } => write!(f, "{machine} leaves once all others of its pool serve"),
             Self::Leaving(machine) => write!(f, "{machine} is leaving"),
+            Self::Held { machines, kubernetes_waits } => {
+                let machines = list(machines);
+                let too = if *kubernetes_waits { ", and Kubernetes waits for that, too" } else { "" };
+                write!(f, "held by helix.dev/hold, and so not as specified: {machines}{too}")
+            }
             Self::Effect { target } => write!(f, "{target} is coming up"),
             Self::Retry { target, message, at } => write!(f, "{target}: {message} (next try at {at:.0})"),
             Self::Deletion { left, example } => write!(f, "{left} resources are still being deleted, as {example}"),

@@ -1,5 +1,6 @@
 //! Taking things away from a world the way they get lost outside: what refers to them follows.
 
+use helix_plan::disruption::{Cause, Mark};
 use helix_plan::names::MachineName;
 use helix_plan::observed::{Fact, Missing, Observed, Readiness, ServerStatus, TalosFacts};
 use helix_plan::quorum::Quorum;
@@ -30,6 +31,10 @@ pub(crate) enum Loss {
     Power(String),
     /// It answers nobody any more, and its node has said nothing for ten minutes.
     Silence(String),
+    /// It was marked for an upgrade an hour ago, and has answered nobody since.
+    Upgrade(String),
+    /// Its kubelet has said nothing for ten minutes, though the machine answers.
+    Kubelet(String),
     /// Its etcd has only begun to join: a learner that has not told its name.
     Vote(String),
 }
@@ -98,10 +103,17 @@ impl Loss {
             }
             Self::Silence(name) => {
                 fall_silent(world, name);
-                let since = world.kubernetes.at().map(|at| at - SignedDuration::from_mins(10));
-                let nodes = world.kubernetes.value_mut().into_iter().flat_map(|kubernetes| &mut kubernetes.nodes);
-                nodes.filter(|node| node.name == *name).for_each(|node| node.readiness = Readiness::Silent { since });
+                lose_kubelet(world, name);
             }
+            Self::Upgrade(name) => {
+                fall_silent(world, name);
+                lose_kubelet(world, name);
+                let since = world.kubernetes.at().unwrap_or_default() - SignedDuration::from_hours(1);
+                let nodes = world.kubernetes.value_mut().into_iter().flat_map(|kubernetes| &mut kubernetes.nodes);
+                let mark = Some(Mark::new(Cause::Upgrade, false, since));
+                nodes.filter(|node| node.name == *name).for_each(|node| node.mark = mark);
+            }
+            Self::Kubelet(name) => lose_kubelet(world, name),
             Self::Vote(name) => lose_vote(world, name),
             Self::Node(name) => {
                 if let Some(kubernetes) = world.kubernetes.value_mut() {
@@ -125,6 +137,12 @@ fn fall_silent(world: &mut Observed, name: &str) {
     {
         *fact = Fact::Missing(why);
     }
+}
+
+fn lose_kubelet(world: &mut Observed, name: &str) {
+    let since = world.kubernetes.at().map(|at| at - SignedDuration::from_mins(10));
+    let nodes = world.kubernetes.value_mut().into_iter().flat_map(|kubernetes| &mut kubernetes.nodes);
+    nodes.filter(|node| node.name == name).for_each(|node| node.readiness = Readiness::Silent { since });
 }
 
 fn lose_vote(world: &mut Observed, name: &str) {

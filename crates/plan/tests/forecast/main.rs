@@ -8,3 +8,4 @@ mod listing;
 mod loss;
 mod properties;
 mod random;
+mod single;

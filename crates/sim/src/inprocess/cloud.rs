@@ -4,8 +4,8 @@ mod orders;
 mod request;
 
 use async_trait::async_trait;
-use helix_engine::budget::BudgetSnapshot;
-use helix_engine::seams::{Accepted, ActionFacts, Cloud, CloudError, Owner, ProjectFacts};
+use helix_engine::budget::{BudgetSnapshot, TokenBudget};
+use helix_engine::seams::{Accepted, ActionFacts, Clock as _, Cloud, CloudError, Owner, ProjectFacts};
 use helix_plan::catalogue::Catalogue;
 use helix_plan::observed as plan;
 use helix_plan::observed::{FirewallRule, LoadBalancerService, Tags};
@@ -13,10 +13,10 @@ use helix_plan::step::{Lane, NewFirewall, NewLoadBalancer, NewNetwork, NewServer
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 
-use orders::{action, delete, order, owner, path_of, rules, service};
-use request::already;
+use orders::{action, delete, order, owner, path_of, path_of_change, rules, service};
+use request::{Draw, already};
 
-use super::{Universe, facts};
+use super::{Inner, Universe, facts};
 use crate::world::firewalls::{CreateFirewall, FirewallTarget};
 use crate::world::load_balancers::{CreateLoadBalancer, LoadBalancerChange, TargetKind};
 use crate::world::networks::{CreateNetwork, NetworkChange, NewSubnet, SubnetKind};
@@ -26,9 +26,36 @@ use crate::world::{ActionId, ApiError, ErrorCode, FirewallId, LoadBalancerId, Ne
 /// How many actions one request may ask for.
 const ACTIONS_AT_ONCE: usize = 25;
 
+/// One process's way to the API, with the budget that it keeps of its token.
+pub(super) struct Client {
+    universe: Universe,
+    budget: TokenBudget,
+}
+
+impl Client {
+    /// One that has asked nothing yet.
+    pub(super) fn new(universe: Universe) -> Self {
+        let budget = TokenBudget::new(universe.now());
+        Self { universe, budget }
+    }
+
+    /// What a request in that lane draws on.
+    fn on(&self, lane: Lane) -> Draw<'_> {
+        Draw { budget: &self.budget, lane }
+    }
+
+    async fn ask<T>(&self, name: &'static str, act: impl FnOnce(&mut Inner) -> T) -> T {
+        self.universe.ask(name, act).await
+    }
+
+    async fn tell<T>(&self, name: &'static str, act: impl FnOnce(&mut Inner) -> T) -> T {
+        self.universe.tell(name, act).await
+    }
+}
+
 #[async_trait]
-impl Cloud for Universe {
-    async fn project(&self, _: Lane) -> Result<ProjectFacts, CloudError> {
+impl Cloud for Client {
+    async fn project(&self, lane: Lane) -> Result<ProjectFacts, CloudError> {
         for (path, number) in [
             ("/networks", 0),
             ("/firewalls", 0),
@@ -37,29 +64,29 @@ impl Cloud for Universe {
             ("/load_balancers", 0),
             ("/images", 0),
         ] {
-            self.ask("project", |inner| inner.pages(path, number, |_| ())).await?;
+            self.ask("project", |inner| inner.pages(self.on(lane), path, number, |_| ())).await?;
         }
         self.ask("project", |inner| {
             let number = inner.world.project(inner.project).servers.len();
-            inner.pages("/servers", number, |inner| facts::project(inner.world.project(inner.project)))
+            inner.pages(self.on(lane), "/servers", number, |inner| facts::project(inner.world.project(inner.project)))
         })
         .await
     }
 
-    async fn servers(&self, _: Lane) -> Result<Vec<plan::Server>, CloudError> {
+    async fn servers(&self, lane: Lane) -> Result<Vec<plan::Server>, CloudError> {
         self.ask("servers", |inner| {
             let number = inner.world.project(inner.project).servers.len();
-            inner.pages("/servers", number, |inner| facts::servers(inner.world.project(inner.project)))
+            inner.pages(self.on(lane), "/servers", number, |inner| facts::servers(inner.world.project(inner.project)))
         })
         .await
     }
 
-    async fn catalogue(&self, _: Lane) -> Result<Catalogue, CloudError> {
+    async fn catalogue(&self, lane: Lane) -> Result<Catalogue, CloudError> {
         for path in ["/locations", "/pricing"] {
-            self.ask("catalogue", |inner| inner.request("GET", path, |_| Ok(()))).await?;
+            self.ask("catalogue", |inner| inner.request(self.on(lane), "GET", path, |_| Ok(()))).await?;
         }
         self.ask("catalogue", |inner| {
-            inner.request("GET", "/server_types", |inner| {
+            inner.request(self.on(lane), "GET", "/server_types", |inner| {
                 let now = inner.now;
                 let world = &mut inner.world;
                 let faults = world.faults().clone();
@@ -72,11 +99,11 @@ impl Cloud for Universe {
         .await
     }
 
-    async fn actions(&self, _: Lane, ids: &[u64]) -> Result<Vec<ActionFacts>, CloudError> {
+    async fn actions(&self, lane: Lane, ids: &[u64]) -> Result<Vec<ActionFacts>, CloudError> {
         let mut found = Vec::new();
         for batch in ids.chunks(ACTIONS_AT_ONCE) {
             let answers = self.ask("actions", |inner| {
-                inner.request("GET", "/actions", |inner| {
+                inner.request(self.on(lane), "GET", "/actions", |inner| {
                     batch.iter().map(|id| inner.world.action(inner.project, ActionId(*id)).map(action)).collect()
                 })
             });
@@ -86,14 +113,17 @@ impl Cloud for Universe {
         Ok(found)
     }
 
-    async fn owner_of(&self, _: Lane, kind: ResourceKind, name: &str) -> Result<Option<Owner>, CloudError> {
-        self.ask("owner of", |inner| inner.request("GET", "/owner", |inner| Ok(owner(inner, kind, name)))).await
+    async fn owner_of(&self, lane: Lane, kind: ResourceKind, name: &str) -> Result<Option<Owner>, CloudError> {
+        self.ask("owner of", |inner| {
+            inner.request(self.on(lane), "GET", "/owner", |inner| Ok(owner(inner, kind, name)))
+        })
+        .await
     }
 
-    async fn create_network(&self, _: Lane, new: &NewNetwork) -> Result<Accepted<plan::Network>, CloudError> {
+    async fn create_network(&self, lane: Lane, new: &NewNetwork) -> Result<Accepted<plan::Network>, CloudError> {
         let subnet = NewSubnet { kind: SubnetKind::Cloud, range: Some(new.subnet), network_zone: new.zone.clone() };
         self.tell("create network", |inner| {
-            inner.request("POST", "/networks", |inner| {
+            inner.request(self.on(lane), "POST", "/networks", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let order = CreateNetwork {
                     name: new.name.clone(),
@@ -110,20 +140,26 @@ impl Cloud for Universe {
         .await
     }
 
-    async fn add_subnet(&self, _: Lane, network: u64, subnet: Ipv4Net, zone: &str) -> Result<Accepted<()>, CloudError> {
+    async fn add_subnet(
+        &self,
+        lane: Lane,
+        network: u64,
+        subnet: Ipv4Net,
+        zone: &str,
+    ) -> Result<Accepted<()>, CloudError> {
         let new = NewSubnet { kind: SubnetKind::Cloud, range: Some(subnet), network_zone: zone.to_owned() };
         let change = NetworkChange::AddSubnet(new);
         let result = self.tell("add subnet", |inner| {
-            inner.request("POST", "/networks/*/actions/add_subnet", |inner| {
+            inner.request(self.on(lane), "POST", "/networks/*/actions/add_subnet", |inner| {
                 inner.world.change_network(inner.project, NetworkId(network), change.clone(), inner.now)
             })
         });
         already(result.await, &[])
     }
 
-    async fn create_firewall(&self, _: Lane, new: &NewFirewall) -> Result<Accepted<plan::Firewall>, CloudError> {
+    async fn create_firewall(&self, lane: Lane, new: &NewFirewall) -> Result<Accepted<plan::Firewall>, CloudError> {
         self.tell("create firewall", |inner| {
-            inner.request("POST", "/firewalls", |inner| {
+            inner.request(self.on(lane), "POST", "/firewalls", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let order = CreateFirewall {
                     name: new.name.clone(),
@@ -142,12 +178,12 @@ impl Cloud for Universe {
 
     async fn set_firewall_rules(
         &self,
-        _: Lane,
+        lane: Lane,
         firewall: u64,
         wanted: &[FirewallRule],
     ) -> Result<Accepted<()>, CloudError> {
         self.tell("set firewall rules", |inner| {
-            inner.request("POST", "/firewalls/*/actions/set_rules", |inner| {
+            inner.request(self.on(lane), "POST", "/firewalls/*/actions/set_rules", |inner| {
                 let actions = inner.world.set_rules(inner.project, FirewallId(firewall), rules(wanted)?, inner.now)?;
                 Ok(Accepted { value: (), actions: actions.iter().map(|action| action.0).collect() })
             })
@@ -155,9 +191,9 @@ impl Cloud for Universe {
         .await
     }
 
-    async fn apply_firewall(&self, _: Lane, firewall: u64, server: u64) -> Result<Accepted<()>, CloudError> {
+    async fn apply_firewall(&self, lane: Lane, firewall: u64, server: u64) -> Result<Accepted<()>, CloudError> {
         let result = self.tell("apply firewall", |inner| {
-            inner.request("POST", "/firewalls/*/actions/apply_to_resources", |inner| {
+            inner.request(self.on(lane), "POST", "/firewalls/*/actions/apply_to_resources", |inner| {
                 let to = [FirewallTarget::Server(ServerId(server))];
                 let actions = inner.world.apply_firewall(inner.project, FirewallId(firewall), &to, inner.now)?;
                 actions.first().copied().ok_or_else(|| ApiError::invalid("apply_to", "is empty"))
@@ -168,13 +204,13 @@ impl Cloud for Universe {
 
     async fn create_ssh_key(
         &self,
-        _: Lane,
+        lane: Lane,
         name: &str,
         labels: &Tags,
         public_key: &str,
     ) -> Result<Accepted<plan::SshKey>, CloudError> {
         self.tell("create ssh key", |inner| {
-            inner.request("POST", "/ssh_keys", |inner| {
+            inner.request(self.on(lane), "POST", "/ssh_keys", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let id = inner.world.create_ssh_key(project, name, public_key, labels.clone(), now)?;
                 let value = facts::ssh_key(&inner.world.project(project).ssh_keys[&id]);
@@ -186,12 +222,12 @@ impl Cloud for Universe {
 
     async fn create_placement_group(
         &self,
-        _: Lane,
+        lane: Lane,
         name: &str,
         labels: &Tags,
     ) -> Result<Accepted<plan::PlacementGroup>, CloudError> {
         self.tell("create placement group", |inner| {
-            inner.request("POST", "/placement_groups", |inner| {
+            inner.request(self.on(lane), "POST", "/placement_groups", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let id = inner.world.create_placement_group(project, name, labels.clone(), now)?;
                 let value = facts::placement_group(&inner.world.project(project).placement_groups[&id]);
@@ -203,7 +239,7 @@ impl Cloud for Universe {
 
     async fn create_load_balancer(
         &self,
-        _: Lane,
+        lane: Lane,
         new: &NewLoadBalancer,
     ) -> Result<Accepted<plan::LoadBalancer>, CloudError> {
         let order = CreateLoadBalancer {
@@ -217,7 +253,7 @@ impl Cloud for Universe {
             ..CreateLoadBalancer::default()
         };
         self.tell("create load balancer", |inner| {
-            inner.request("POST", "/load_balancers", |inner| {
+            inner.request(self.on(lane), "POST", "/load_balancers", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let (id, action) = inner.world.create_load_balancer(project, order.clone(), now)?;
                 let value = facts::load_balancer(&inner.world.project(project).load_balancers[&id]);
@@ -229,7 +265,7 @@ impl Cloud for Universe {
 
     async fn set_load_balancer_service(
         &self,
-        _: Lane,
+        lane: Lane,
         load_balancer: u64,
         wanted: &LoadBalancerService,
         missing: bool,
@@ -239,44 +275,44 @@ impl Cloud for Universe {
             true => LoadBalancerChange::AddService(wanted),
             false => LoadBalancerChange::UpdateService(wanted),
         };
-        self.change_balancer(load_balancer, change, &[]).await
+        self.change_balancer(lane, load_balancer, change, &[]).await
     }
 
     async fn set_load_balancer_public(
         &self,
-        _: Lane,
+        lane: Lane,
         load_balancer: u64,
         public: bool,
     ) -> Result<Accepted<()>, CloudError> {
-        self.change_balancer(load_balancer, LoadBalancerChange::PublicInterface(public), &[]).await
+        self.change_balancer(lane, load_balancer, LoadBalancerChange::PublicInterface(public), &[]).await
     }
 
     async fn attach_load_balancer(
         &self,
-        _: Lane,
+        lane: Lane,
         load_balancer: u64,
         network: u64,
     ) -> Result<Accepted<()>, CloudError> {
         let change = LoadBalancerChange::Attach { network: NetworkId(network), ip: None };
-        self.change_balancer(load_balancer, change, &[ErrorCode::LoadBalancerAlreadyAttached]).await
+        self.change_balancer(lane, load_balancer, change, &[ErrorCode::LoadBalancerAlreadyAttached]).await
     }
 
-    async fn add_target(&self, _: Lane, load_balancer: u64, server: u64) -> Result<Accepted<()>, CloudError> {
+    async fn add_target(&self, lane: Lane, load_balancer: u64, server: u64) -> Result<Accepted<()>, CloudError> {
         let kind = TargetKind::Server { server: ServerId(server), use_private_ip: true };
         let change = LoadBalancerChange::AddTarget(kind);
-        self.change_balancer(load_balancer, change, &[ErrorCode::TargetAlreadyDefined]).await
+        self.change_balancer(lane, load_balancer, change, &[ErrorCode::TargetAlreadyDefined]).await
     }
 
-    async fn remove_target(&self, _: Lane, load_balancer: u64, server: u64) -> Result<Accepted<()>, CloudError> {
+    async fn remove_target(&self, lane: Lane, load_balancer: u64, server: u64) -> Result<Accepted<()>, CloudError> {
         let kind = TargetKind::Server { server: ServerId(server), use_private_ip: true };
         let change = LoadBalancerChange::RemoveTarget(kind);
-        self.change_balancer(load_balancer, change, &[ErrorCode::LoadBalancerTargetNotFound]).await
+        self.change_balancer(lane, load_balancer, change, &[ErrorCode::LoadBalancerTargetNotFound]).await
     }
 
-    async fn create_server(&self, _: Lane, new: &NewServer) -> Result<Accepted<plan::Server>, CloudError> {
+    async fn create_server(&self, lane: Lane, new: &NewServer) -> Result<Accepted<plan::Server>, CloudError> {
         let order = order(new);
         self.tell("create server", |inner| {
-            inner.request("POST", "/servers", |inner| {
+            inner.request(self.on(lane), "POST", "/servers", |inner| {
                 let (project, now) = (inner.project, inner.now);
                 let made = inner.world.create_server(project, order.clone(), now)?;
                 let it = inner.world.project(project);
@@ -291,9 +327,9 @@ impl Cloud for Universe {
         .await
     }
 
-    async fn attach_server(&self, _: Lane, server: u64, network: u64) -> Result<Accepted<()>, CloudError> {
+    async fn attach_server(&self, lane: Lane, server: u64, network: u64) -> Result<Accepted<()>, CloudError> {
         let result = self.tell("attach server", |inner| {
-            inner.request("POST", "/servers/*/actions/attach_to_network", |inner| {
+            inner.request(self.on(lane), "POST", "/servers/*/actions/attach_to_network", |inner| {
                 let (server, network) = (ServerId(server), NetworkId(network));
                 inner.world.attach_to_network(inner.project, server, network, None, inner.now)
             })
@@ -301,18 +337,21 @@ impl Cloud for Universe {
         already(result.await, &[ErrorCode::ServerAlreadyAttached])
     }
 
-    async fn power_on(&self, _: Lane, server: u64) -> Result<Accepted<()>, CloudError> {
+    async fn power_on(&self, lane: Lane, server: u64) -> Result<Accepted<()>, CloudError> {
         let result = self.tell("power on", |inner| {
-            inner.request("POST", "/servers/*/actions/poweron", |inner| {
+            inner.request(self.on(lane), "POST", "/servers/*/actions/poweron", |inner| {
                 inner.world.power(inner.project, ServerId(server), PowerAction::PowerOn, inner.now)
             })
         });
         already(result.await, &[])
     }
 
-    async fn delete(&self, _: Lane, kind: ResourceKind, id: u64) -> Result<Accepted<()>, CloudError> {
-        let done =
-            self.tell("delete", |inner| inner.request("DELETE", path_of(kind), |inner| delete(inner, kind, id))).await;
+    async fn delete(&self, lane: Lane, kind: ResourceKind, id: u64) -> Result<Accepted<()>, CloudError> {
+        let done = self
+            .tell("delete", |inner| {
+                inner.request(self.on(lane), "DELETE", path_of(kind), |inner| delete(inner, kind, id))
+            })
+            .await;
         match done {
             Ok(actions) => Ok(Accepted { value: (), actions }),
             Err(CloudError::NotFound { .. }) => Ok(Accepted { value: (), actions: Vec::new() }),
@@ -321,23 +360,21 @@ impl Cloud for Universe {
     }
 
     fn budget(&self, now: Timestamp) -> BudgetSnapshot {
-        let mut inner = self.lock();
-        let project = inner.project;
-        let budget = inner.world.budget(project, now);
-        let resets_at = Timestamp::from_second(budget.reset).unwrap_or(now);
-        BudgetSnapshot { limit: budget.limit, remaining: budget.remaining, resets_at }
+        self.budget.snapshot(now)
     }
 }
 
-impl Universe {
+impl Client {
     async fn change_balancer(
         &self,
+        lane: Lane,
         balancer: u64,
         change: LoadBalancerChange,
         already_so: &[ErrorCode],
     ) -> Result<Accepted<()>, CloudError> {
+        let path = path_of_change(&change);
         let result = self.tell("change balancer", |inner| {
-            inner.request("POST", "/load_balancers/*/actions/*", |inner| {
+            inner.request(self.on(lane), "POST", path, |inner| {
                 inner.world.change_load_balancer(inner.project, LoadBalancerId(balancer), change.clone(), inner.now)
             })
         });

@@ -3,10 +3,11 @@
 //!
 //! Never more at once than a platform is promised to outlive: a majority of etcd stays.
 
+use helix_crds::labels;
 use jiff::SignedDuration;
 
 use super::codes;
-use super::spec::pick;
+use super::spec::{NAME, pick};
 use super::story::{Failed, Story};
 use crate::faults::{CallPattern, Fault, Injection};
 use crate::inprocess::Kill;
@@ -55,9 +56,14 @@ impl Story {
                     message: "it did not work".to_owned(),
                 }
             }
-            _ => {
+            7 => {
                 let all: Vec<&str> = codes::all().collect();
                 Fault::Refused { call, code: (*pick(rng, &all)).to_owned() }
+            }
+            _ => {
+                let of = if rng.happens(850) { codes::OF_OPERATIONS } else { codes::OBSERVED };
+                let (method, path, codes) = pick(rng, of);
+                Fault::Refused { call: CallPattern::new(method, path), code: (*pick(rng, codes)).to_owned() }
             }
         }
     }
@@ -73,6 +79,27 @@ impl Story {
         };
         self.note(format!("trouble: {fault:?}"));
         self.universe().with_world(|world, _, _| world.inject(Injection::standing(fault)));
+    }
+
+    /// A server that is made or started meanwhile runs, and its guest stays down. Not the one control plane that everything
+    /// begins with: what nobody has ever heard of is not replaced where nobody was heard of.
+    pub(super) fn keep_one_down(&mut self) {
+        let spec = &self.life.platform().spec;
+        let workers = spec.worker_pools.iter().map(|pool| (pool.name.as_str(), pool.replicas.unwrap_or_default()));
+        let control_planes = (labels::CONTROL_PLANE_POOL, spec.control_plane.replicas);
+        let founded = control_planes.1 >= 3 || !self.servers().is_empty();
+        let pools: Vec<(String, u32)> = workers
+            .chain(Some(control_planes).filter(|_| founded))
+            .map(|(name, replicas)| (name.to_owned(), replicas))
+            .collect();
+        if pools.is_empty() {
+            return;
+        }
+        let (pool, replicas) = pick(&mut self.rng, &pools).clone();
+        let server = format!("{NAME}-{pool}-{}", self.rng.below(u64::from(replicas) + 1));
+        self.note(format!("trouble: if {server} is started now, its guest stays down"));
+        let fault = Fault::NeverBoots { server: Some(server) };
+        self.universe().with_world(|world, _, _| world.inject(Injection::times(fault, 1)));
     }
 
     /// Everything at Hetzner is well again.
@@ -120,10 +147,11 @@ impl Story {
             return;
         }
         let name = pick(&mut self.rng, &servers).clone();
-        match self.rng.below(4) {
+        match self.rng.below(5) {
             0 => self.hang(&name),
             1 => self.power_off(&name),
             2 => self.delete_by_hand(&name),
+            3 => self.stop_etcd(&name),
             _ => self.end_api_server(&name),
         }
     }
@@ -138,6 +166,22 @@ impl Story {
         let Some(server) = self.server(name) else { return };
         self.note(format!("the static pods of {name} end"));
         self.universe().with_world(|world, _, now| world.guests_mut(now).end_static_pods(server, now));
+    }
+
+    /// Etcd stops for good on a control plane that goes on else; workers have none.
+    fn stop_etcd(&mut self, name: &str) {
+        let Some(server) = self.server(name).filter(|_| name.starts_with("life-cp-")) else { return };
+        self.note(format!("etcd stops on {name}"));
+        self.universe().with_world(|world, _, now| world.guests_mut(now).break_etcd(server, now));
+    }
+
+    /// The platform is left alone for a while, whatever happens meanwhile.
+    pub(super) fn pause(&mut self) -> Result<(), Failed> {
+        self.edit("a pause", |platform| platform.spec.paused = true);
+        let minutes = i64::try_from(1 + self.rng.below(90)).unwrap_or(1);
+        self.live(minutes)?;
+        self.edit("no pause", |platform| platform.spec.paused = false);
+        Ok(())
     }
 
     /// Somebody meddles with what is the platform's at Hetzner.
@@ -169,12 +213,14 @@ impl Story {
     /// A stretch of life in which one or two things go wrong.
     pub(super) fn endure(&mut self) -> Result<(), Failed> {
         for _ in 0..=self.rng.below(2) {
-            match self.rng.below(10) {
-                0..=3 => self.trouble_the_api(),
-                4 | 5 => self.kill_soon(),
-                6 => self.sell_out(),
-                7 => self.drain_the_token(),
-                8 => self.meddle(),
+            match self.rng.below(13) {
+                0..=4 => self.trouble_the_api(),
+                5 | 6 => self.kill_soon(),
+                7 => self.sell_out(),
+                8 => self.drain_the_token(),
+                9 => self.meddle(),
+                10 => self.keep_one_down(),
+                11 => self.pause()?,
                 _ => self.jump(),
             }
             let minutes = i64::try_from(1 + self.rng.below(25)).unwrap_or(1);

@@ -46,7 +46,7 @@ pub(super) type OfCall = Invariant<fn(&Call<'_>) -> Option<String>>;
 pub(super) type OfTurn = Invariant<fn(&AfterTurn<'_>) -> Option<String>>;
 
 /// What must hold of every call that changes something.
-pub(super) const OF_CALLS: [OfCall; 15] = [
+pub(super) const OF_CALLS: [OfCall; 16] = [
     Invariant { number: 1, name: "one-server-per-machine", find: one_server_per_machine },
     Invariant { number: 1, name: "names-are-free-before-use", find: names_are_free },
     Invariant { number: 2, name: "nothing-foreign-is-touched", find: nothing_foreign_is_touched },
@@ -62,6 +62,7 @@ pub(super) const OF_CALLS: [OfCall; 15] = [
     Invariant { number: 16, name: "paused-is-left-alone", find: paused_is_left_alone },
     Invariant { number: 0, name: "replacements-come-first", find: replacements_come_first },
     Invariant { number: 0, name: "pods-leave-first", find: pods_leave_first },
+    Invariant { number: 0, name: "disturbed-in-the-window", find: disturbed_in_the_window },
 ];
 
 /// What must hold after every turn.
@@ -229,6 +230,21 @@ fn pods_leave_first(call: &Call<'_>) -> Option<String> {
     hit.map(|(_, machine)| format!("{} is disturbed while pods run on it that nobody has told to end", machine.name))
 }
 
+/// The hours of a daily window, as in `Daily 22:00-02:00 UTC`; other windows no life asks for.
+fn hours(window: &str) -> Option<(i64, i64)> {
+    let (from, to) = window.strip_prefix("Daily ")?.strip_suffix(" UTC")?.split_once('-')?;
+    let hour = |time: &str| time.split_once(':')?.0.parse().ok();
+    Some((hour(from)?, hour(to)?))
+}
+
+fn disturbed_in_the_window(call: &Call<'_>) -> Option<String> {
+    let (from, to) = hours(call.platform.spec.upgrade.window.as_deref()?)?;
+    let hour = call.now.as_second().rem_euclid(24 * 3_600) / 3_600;
+    let is_open = if from < to { from <= hour && hour < to } else { from <= hour || hour < to };
+    let (name, cause) = marked(call).find(|(_, cause)| matches!(*cause, "upgrade" | "reboot"))?;
+    (!is_open).then(|| format!("{name} is marked for its {cause} while the window is closed"))
+}
+
 fn limit_is_respected(after: &AfterTurn<'_>) -> Option<String> {
     let refused = after.known.refused_by_limit;
     (refused > 0 && !after.known.others_use_the_token).then(|| format!("{refused} requests were beyond the limit"))
@@ -253,9 +269,11 @@ fn ready_is_true(after: &AfterTurn<'_>) -> Option<String> {
     let phases = &after.turn?.status.phases;
     let ready = phases.iter().any(|it| it.name == PhaseName::ImmutableSubstrate && it.state == PhaseState::Ready);
     let quiet = after.known.hands_at.is_none_or(|at| at.as_second() + SWEEP_SECONDS < after.now.as_second());
-    // What is left alone or deleted keeps the status that was true when it was looked at last.
     let looked_at = !after.platform.spec.paused && after.platform.metadata.deletion_timestamp.is_none();
-    if !ready || !quiet || !looked_at {
+    if ready && !looked_at {
+        return Some("ImmutableSubstrate is Ready, and nobody looks at it".to_owned());
+    }
+    if !ready || !quiet {
         return None;
     }
     unlike(after.picture, after.platform).map(|what| format!("ImmutableSubstrate is Ready, and yet {what}"))

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use self::pains::{
     config_change, crash_after_create, first_control_plane, hung_api_server, killed_upgrade, limits, locked_out,
-    one_node, retired, slow_boots, sold_out, stopped_member, upgrade, upgraded, used_up,
+    never_boots, one_node, retired, slow_boots, sold_out, stopped_member, upgrade, upgraded, used_up,
 };
 use super::spec::{self, plain};
 use super::story::{Failed, Story};
@@ -49,6 +49,7 @@ scenarios! {
     "limits-are-met-early": "pain 10: eleven machines, two placement groups, and a quota", eleven, limits;
     "retired-type-blocks-nothing": "pain 11: what exists of a retired type goes on", three, retired;
     "locked-out-admin-is-let-in": "pain 12: the allow-list changes though no machine answers", three, locked_out;
+    "machine-that-never-boots-is-replaced": "pain 9: one that was never heard of is given up, too", three, never_boots;
     "hung-api-server-leaves-rotation": "pain 13: the load balancer asks for health, not for a socket", three, hung_api_server;
     "slow-boots-lose-no-race": "pain 14: bootstrap waits for what is there, and secrets stay secret", three, slow_boots;
     "member-dies-while-another-leaves": "the quorum guard, at its second look", draining, dies_while_leaving;

@@ -49,11 +49,24 @@ fn taints(rng: &mut Rng) -> Value {
     pick(rng, &choices).clone()
 }
 
+fn storage(rng: &mut Rng) -> Value {
+    let choices = [json!({}), json!({}), json!({"storage": {"systemDisk": "10Gi"}})];
+    pick(rng, &choices).clone()
+}
+
+/// When machines may be disturbed; mostly always.
+fn window(rng: &mut Rng) -> Option<String> {
+    let span = *pick(rng, &["00:00-04:00", "03:00-08:00", "12:00-18:00", "22:00-02:00"]);
+    rng.happens(150).then(|| format!("Daily {span} UTC"))
+}
+
 fn pool(rng: &mut Rng, name: &str) -> Value {
-    json!({
+    let mut pool = json!({
         "name": name, "replicas": number(rng, 0, 4), "placements": placements(rng), "labels": labels(rng),
         "taints": taints(rng),
-    })
+    });
+    merge(&mut pool, &storage(rng));
+    pool
 }
 
 /// A platform of at most 17 machines.
@@ -79,6 +92,7 @@ pub fn random(rng: &mut Rng) -> Result<HelixPlatform, serde_json::Error> {
             "replicas": replicas, "spread": pick(rng, &["Location", "Host", "None"]), "placements": placements(rng),
         },
         "workerPools": pools,
+        "upgrade": window(rng).map_or(json!({}), |window| json!({"window": window})),
         "remediation": {"maxUnhealthy": pick(rng, &["40%", "100%"])},
     }))
 }
@@ -129,7 +143,7 @@ fn build(over: &Value) -> Result<HelixPlatform, serde_json::Error> {
 pub fn change(rng: &mut Rng, platform: &mut HelixPlatform) -> String {
     let spec = &mut platform.spec;
     let pools = spec.worker_pools.len();
-    match rng.below(11) {
+    match rng.below(13) {
         0 | 1 => {
             let replicas = *pick(rng, &[1, 3, 5]);
             spec.control_plane.replicas = replicas;
@@ -172,6 +186,16 @@ pub fn change(rng: &mut Rng, platform: &mut HelixPlatform) -> String {
             spec.upgrade.drain_timeout_seconds = *pick(rng, &[60, 300, 900]);
             spec.remediation.unhealthy_after_seconds = *pick(rng, &[120, 300, 600]);
             "another pace".to_owned()
+        }
+        10 if pools > 0 => {
+            let value = storage(rng);
+            let pool = &mut spec.worker_pools[usize::try_from(rng.below(pools as u64)).unwrap_or_default()];
+            pool.storage = value.get("storage").cloned().and_then(|value| serde_json::from_value(value).ok());
+            format!("storage {:?} in {}", pool.storage, pool.name)
+        }
+        11 => {
+            spec.upgrade.window = window(rng);
+            format!("the window {:?}", spec.upgrade.window)
         }
         _ => upgrade(platform),
     }

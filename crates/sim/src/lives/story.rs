@@ -17,6 +17,9 @@ use crate::world::{CreateServer, Rng, ServerId, WorldConfig};
 /// How long after a change everything is as it should be, in simulated time, with every drain at its worst.
 pub(super) const SETTLES: SignedDuration = SignedDuration::from_hours(12);
 
+/// How much longer it may take where machines are disturbed for a few hours a day alone.
+const SETTLES_IN_WINDOWS: SignedDuration = SignedDuration::from_hours(4 * 24);
+
 /// How often the approver looks.
 const APPROVER_LOOKS: SignedDuration = SignedDuration::from_mins(10);
 
@@ -85,7 +88,8 @@ impl Story {
 
     /// Lets it go on until everything is as asked for, with an approver who says yes to what is asked of him.
     pub(super) fn settle(&mut self) -> Result<(), Failed> {
-        let deadline = self.life.passed() + SETTLES;
+        let windows = self.life.platform().spec.upgrade.window.as_ref().map(|_| SETTLES_IN_WINDOWS);
+        let deadline = self.life.passed() + SETTLES + windows.unwrap_or_default();
         let turns = self.life.turns();
         loop {
             match self.life.until_ready(APPROVER_LOOKS) {

@@ -72,6 +72,14 @@ codes! {
     ServerNotStopped = "server_not_stopped", 422;
     /// The type doesn't fit the server.
     InvalidServerType = "invalid_server_type", 422;
+    /// A firewall can't guard a resource in a network of that kind.
+    IncompatibleNetworkType = "incompatible_network_type", 422;
+    /// The address is in no subnet of a vSwitch.
+    IpNotInVswitchSubnet = "ip_not_in_vswitch_subnet", 422;
+    /// The network has no subnet of a vSwitch.
+    NetworkHasNoVswitchSubnet = "network_has_no_vswitch_subnet", 422;
+    /// The address is no server's.
+    IpNotAssignedToServer = "ip_not_assigned_to_server", 422;
     /// Something still uses it.
     ResourceInUse = "resource_in_use", 422;
     /// The server already is in the network.

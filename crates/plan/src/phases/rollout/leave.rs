@@ -42,10 +42,14 @@ impl Rollout<'_, '_> {
     fn may_leave(&mut self, machine: &MachineName, leaving: Leaving) -> Result<(), Wait> {
         let context = self.context;
         if context.observed.kubernetes.value().is_none() && !machine.is_control_plane() {
-            return Err(Wait::Api { endpoint: "the cluster".to_owned() });
+            return Err(context.api());
         }
         if let Leaving::Lost { .. } = leaving {
             return self.pacer.take_turn_of_lost(context, machine);
+        }
+        if leaving == Leaving::Misplaced && self.pacer.is_halted() {
+            let others = self.pacer.halted().map(|(other, _)| other.clone()).collect();
+            return Err(Wait::Turn { machine: machine.clone(), others });
         }
         if leaving == Leaving::Misplaced && !self.window_is_open() {
             return Err(Wait::Window);

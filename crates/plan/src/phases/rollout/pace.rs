@@ -1,19 +1,26 @@
 //! Who may be disturbed now: never two control planes at once, never more workers of a pool than the pace allows, and
-//! nobody further once one that was disturbed has not come back.
+//! nobody further, of whatever pool, once one that was disturbed has not come back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
+
 use super::super::{Context, etcd, health, roster, servers};
 use super::{Change, change};
-use crate::disruption::Cause;
+use crate::disruption::{Cause, Mark};
 use crate::guard::{self, Guard};
 use crate::names::MachineName;
 use crate::report::Wait;
+
+/// How long a machine may take, after its pods have left, to serve again: an installation and two boots.
+const COMES_BACK: SignedDuration = SignedDuration::from_mins(20);
 
 /// The turns that are taken in this plan, on top of those that earlier plans gave.
 pub(super) struct Pacer {
     /// By pool: machines that are marked, do not serve, or have been given their turn.
     disturbed: BTreeMap<String, BTreeSet<MachineName>>,
+    /// Machines that stay, and were disturbed so long ago that they should be as wanted by now.
+    halted: Vec<(MachineName, Mark)>,
 }
 
 impl Pacer {
@@ -26,7 +33,18 @@ impl Pacer {
                 disturbed.entry(machine.pool().to_owned()).or_default().insert(machine);
             }
         }
-        Self { disturbed }
+        let halted = roster::staying(context).filter_map(|machine| Some((machine.clone(), halting(context, machine)?)));
+        Self { disturbed, halted: halted.collect() }
+    }
+
+    /// The machines that have not come back, and the marks of what was done to them.
+    pub(super) fn halted(&self) -> impl Iterator<Item = &(MachineName, Mark)> {
+        self.halted.iter()
+    }
+
+    /// Whether nobody further may be disturbed. Those whose turn it is go on.
+    pub(super) fn is_halted(&self) -> bool {
+        !self.halted.is_empty()
     }
 
     /// Machines of the pool that are disturbed, but for this one.
@@ -90,6 +108,17 @@ impl Pacer {
         };
         roster::staying(context).filter(|machine| machine.is_control_plane()).find(upgrades).cloned()
     }
+}
+
+/// The mark of a machine that is not as wanted, or does not serve, for longer than it may take.
+fn halting(context: &Context<'_>, machine: &MachineName) -> Option<Mark> {
+    let patience = context.platform.pace.drain_timeout + COMES_BACK;
+    let mark = context.mark_of(machine).filter(|mark| matches!(mark.cause, Cause::Upgrade | Cause::Reboot))?;
+    let is_away = match change(context, machine) {
+        Some(change) => change.reboots(),
+        None => !health::serves(context, machine),
+    };
+    (is_away && mark.age(context.now) > patience).then_some(mark)
 }
 
 /// Whether something is being done to the machine.

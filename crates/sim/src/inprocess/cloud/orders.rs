@@ -6,7 +6,7 @@ use helix_plan::step::{NewServer, ResourceKind};
 
 use crate::inprocess::Inner;
 use crate::world::firewalls::{Direction, Protocol, Rule};
-use crate::world::load_balancers::{HealthCheck, HttpCheck, Service};
+use crate::world::load_balancers::{HealthCheck, HttpCheck, LoadBalancerChange, Service};
 use crate::world::{
     ActionStatus, ApiError, ApiResult, CreateServer, FirewallId, ImageId, LoadBalancerId, Meta, NetworkId,
     PlacementGroupId, ServerId, SshKeyId,
@@ -87,6 +87,21 @@ pub(super) fn path_of(kind: ResourceKind) -> &'static str {
         ResourceKind::Firewall => "/firewalls/*",
         ResourceKind::SshKey => "/ssh_keys/*",
         ResourceKind::Network => "/networks/*",
+    }
+}
+
+pub(super) fn path_of_change(change: &LoadBalancerChange) -> &'static str {
+    match change {
+        LoadBalancerChange::AddService(_) => "/load_balancers/*/actions/add_service",
+        LoadBalancerChange::UpdateService(_) => "/load_balancers/*/actions/update_service",
+        LoadBalancerChange::DeleteService(_) => "/load_balancers/*/actions/delete_service",
+        LoadBalancerChange::AddTarget(_) => "/load_balancers/*/actions/add_target",
+        LoadBalancerChange::RemoveTarget(_) => "/load_balancers/*/actions/remove_target",
+        LoadBalancerChange::Attach { .. } => "/load_balancers/*/actions/attach_to_network",
+        LoadBalancerChange::Detach(_) => "/load_balancers/*/actions/detach_from_network",
+        LoadBalancerChange::PublicInterface(true) => "/load_balancers/*/actions/enable_public_interface",
+        LoadBalancerChange::PublicInterface(false) => "/load_balancers/*/actions/disable_public_interface",
+        LoadBalancerChange::Algorithm(_) => "/load_balancers/*/actions/change_algorithm",
     }
 }
 

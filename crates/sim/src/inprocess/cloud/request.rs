@@ -1,6 +1,9 @@
-//! One request to the API: budget, token, faults, effect and error, in the order in which Hetzner has them.
+//! One request to the API: the caller's own budget, then budget, token, faults, effect and error in the order in which
+//! Hetzner has them.
 
+use helix_engine::budget::{Grant, RateLimit, TokenBudget};
 use helix_engine::seams::{Accepted, CloudError};
+use helix_plan::step::Lane;
 use jiff::Timestamp;
 
 use crate::faults::CallFault;
@@ -13,15 +16,27 @@ const ENDPOINT: &str = "the simulated API";
 /// How many resources a page of a list holds.
 const PAGE: usize = 50;
 
+/// What a request draws on before it is sent.
+#[derive(Clone, Copy)]
+pub(super) struct Draw<'a> {
+    pub(super) budget: &'a TokenBudget,
+    pub(super) lane: Lane,
+}
+
 impl Inner {
-    /// One request: budget, token, faults, effect, in the order in which Hetzner has them.
+    /// One request, if the caller's budget has it.
     pub(super) fn request<T>(
         &mut self,
+        draw: Draw<'_>,
         method: &str,
         path: &str,
         effect: impl Fn(&mut Self) -> ApiResult<T>,
     ) -> Result<T, CloudError> {
-        let answer = self.request_unseen(method, path, effect);
+        let answer = match draw.budget.try_acquire(draw.lane, 1, self.now) {
+            Grant::Granted => self.send(draw.budget, method, path, effect),
+            Grant::Wait { until } => Err(CloudError::BudgetExhausted { until }),
+            Grant::Paused { until } => Err(CloudError::RateLimited { resets_at: until }),
+        };
         match &answer {
             Ok(_) => self.say(format_args!("{method} {path}")),
             Err(error) => self.say(format_args!("{method} {path}: {error}")),
@@ -29,19 +44,42 @@ impl Inner {
         answer
     }
 
-    fn request_unseen<T>(
+    /// Sends it, and tells the budget what the answer said of the limit.
+    fn send<T>(
         &mut self,
+        budget: &TokenBudget,
         method: &str,
         path: &str,
         effect: impl Fn(&mut Self) -> ApiResult<T>,
     ) -> Result<T, CloudError> {
         self.counts.hetzner += 1;
-        let budget = self.world.admit(self.project, self.now);
-        if !budget.admitted {
+        let now = self.now;
+        let level = self.world.admit(self.project, now);
+        let resets_at = Timestamp::from_second(level.reset).unwrap_or(now);
+        let told = RateLimit { limit: level.limit, remaining: level.remaining, resets_at };
+        if !level.admitted {
             self.counts.refused_by_limit += 1;
-            let resets_at = Timestamp::from_second(budget.reset).unwrap_or(self.now);
-            return Err(CloudError::RateLimited { resets_at });
+            return Err(CloudError::RateLimited { resets_at: budget.refused(Some(told), now) });
         }
+        let answer = self.receive(method, path, effect);
+        match &answer {
+            Err(CloudError::Unreachable { sent: false, .. }) => budget.unsent(),
+            Err(CloudError::Unreachable { sent: true, .. }) => budget.unanswered(now),
+            Err(CloudError::RateLimited { resets_at }) => {
+                budget.refused(Some(RateLimit { remaining: 0, resets_at: *resets_at, ..told }), now);
+            }
+            _ => budget.answered(Some(told), now),
+        }
+        answer
+    }
+
+    /// What a request comes to that the limit has let in.
+    fn receive<T>(
+        &mut self,
+        method: &str,
+        path: &str,
+        effect: impl Fn(&mut Self) -> ApiResult<T>,
+    ) -> Result<T, CloudError> {
         let (_, permission) = self.world.authenticate(TOKEN).map_err(|error| refusal(&error, path))?;
         if permission == Permission::Read && method != "GET" {
             return Err(refusal(&ApiError::new(ErrorCode::TokenReadonly, "the token is read-only"), path));
@@ -76,14 +114,15 @@ impl Inner {
     /// The pages of a list of so many resources: one request each.
     pub(super) fn pages<T>(
         &mut self,
+        draw: Draw<'_>,
         path: &str,
         number: usize,
         list: impl Fn(&mut Self) -> T,
     ) -> Result<T, CloudError> {
         for _ in 1..number.div_ceil(PAGE).max(1) {
-            self.request("GET", path, |_| Ok(()))?;
+            self.request(draw, "GET", path, |_| Ok(()))?;
         }
-        self.request("GET", path, |inner| Ok(list(inner)))
+        self.request(draw, "GET", path, |inner| Ok(list(inner)))
     }
 }
 

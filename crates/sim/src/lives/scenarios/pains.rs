@@ -1,5 +1,6 @@
 //! What hurts the users of others, each as a script that ends well here.
 
+use super::super::spec::pick;
 use super::super::story::Story;
 use super::{Played, unlike};
 use crate::faults::{CallPattern, Fault, Injection};
@@ -105,6 +106,25 @@ pub(super) fn first_control_plane(story: &mut Story) -> Played {
         story.delete_by_hand("life-cp-0");
     }
     story.live(25)?;
+    story.settle()?;
+    story.end()
+}
+
+/// One of those that a platform begins with, a worker that comes later, and a control plane that does.
+pub(super) fn never_boots(story: &mut Story) -> Played {
+    let stays_down = |story: &Story, name: &str| {
+        let fault = Fault::NeverBoots { server: Some(name.to_owned()) };
+        story.universe().with_world(|world, _, _| world.inject(Injection::times(fault, 1)));
+    };
+    let first = *pick(&mut story.rng, &["life-cp-0", "life-cp-2", "life-general-0"]);
+    stays_down(story, first);
+    story.settle()?;
+    stays_down(story, "life-general-2");
+    stays_down(story, "life-cp-4");
+    story.edit("five control planes and three workers", |platform| {
+        platform.spec.control_plane.replicas = 5;
+        platform.spec.worker_pools[0].replicas = Some(3);
+    });
     story.settle()?;
     story.end()
 }
