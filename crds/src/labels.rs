@@ -16,6 +16,10 @@ pub const TALOS_VERSION: &str = "helix.dev/talos-version";
 /// Label of an image: the first 32 hex digits of its schematic id.
 pub const SCHEMATIC: &str = "helix.dev/schematic";
 
+/// Label of a load balancer that Hetzner's cloud controller manager has made: the UID of its Service. Not Helix' own; alone
+/// it proves nothing, for anybody can write it.
+pub const SERVICE_UID: &str = "hcloud-ccm/service-uid";
+
 /// Annotation of a platform: digest of the destructive work that is approved, as `status.plan` prints it.
 pub const APPROVE: &str = "helix.dev/approve";
 /// Annotation of a platform: the etcd snapshot to restore the control plane from.

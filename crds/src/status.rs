@@ -1,7 +1,7 @@
 //! The status of a platform: what was observed, what is planned, and what it waits for.
 //!
-//! Status has one writer and is written once per pass; nothing in it is read back as a fact, but for `approval` and
-//! `teardown`.
+//! Status has one writer and is written once per pass; nothing in it is read back as a fact, but for `approval`, `services`
+//! and `teardown`.
 
 use crate::phase::{PhaseName, PhaseState};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -51,6 +51,11 @@ pub struct HelixPlatformStatus {
     /// Snapshots of etcd. Example: `{bucket: acme-backups, snapshots: 14, newest: {takenAt: 2026-11-21T09:30:00Z}}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupStatus>,
+    /// Services of type LoadBalancer that the cluster has had: a load balancer made for one of them is known by its UID when
+    /// nobody in the cluster can be asked any more. Example: `[{uid: 9b1e22c4-…, name: shop/web}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub services: Vec<RecordedService>,
     /// What a deletion has found and what became of it. Example: `{left: [network prod], deletedCount: 14}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teardown: Option<TeardownStatus>,
@@ -310,10 +315,28 @@ pub struct SnapshotStatus {
     pub size_bytes: u64,
 }
 
-/// What a deletion has found and what became of it.
+/// A Service of type LoadBalancer of the platform's cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+pub struct RecordedService {
+    /// Its UID, which its load balancer carries as a label. Example: `9b1e22c4-0000-4000-8000-000000000000`.
+    pub uid: String,
+    /// Its namespace and name. Example: `shop/web`.
+    pub name: String,
+}
+
+impl RecordedService {
+    /// Services that a status holds at most.
+    pub const MOST: usize = 500;
+}
+
+/// What a deletion has found and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct TeardownStatus {
+    /// When Helix began; what the cluster is given to remove its own is counted from here. Example: `2026-11-21T09:30:00Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
     /// What is still there, at most 500. Nothing is deleted before it is listed here. Example: `[network prod]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
@@ -325,7 +348,7 @@ pub struct TeardownStatus {
     /// How much is gone, listed or not. Example: `14`.
     #[serde(default)]
     pub deleted_count: u32,
-    /// What stays where it is. Example: `[volume prod-data]`.
+    /// What stays where it is, and why. Example: `[volume pvc-1 (spec.onDelete.retain)]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     pub kept: Vec<String>,

@@ -25,6 +25,7 @@ use crate::machines::let_go;
 use crate::metrics::Metrics;
 use crate::operator::Operator;
 use crate::options::Options;
+use crate::orphans;
 use crate::pass::{after_failure, reconcile};
 use crate::server::{Readiness, Stage};
 
@@ -42,6 +43,7 @@ pub(crate) fn run(
     let (platforms, platforms_writer) = reflector::store();
     let (machines, machines_writer) = reflector::store();
     let namespace = options.namespace.as_deref();
+    let (swept, sweep_mode) = (options.namespace.clone(), options.sweep.into());
     let changed_platforms = watch::<HelixPlatform>(&client, namespace)
         .reflect(platforms_writer)
         .applied_objects()
@@ -53,6 +55,8 @@ pub(crate) fn run(
     let stores = (platforms.clone(), machines.clone());
     let operator = Operator::new(client, &options.identity, options.concurrency_per_token, metrics, stores)?;
     let operator = Arc::new(operator);
+    let sweeping = Arc::clone(&operator);
+    let sweeps = async move { orphans::sweep(&sweeping, swept.as_deref(), sweep_mode).await };
     let passes = Controller::for_stream(changed_platforms, platforms.clone())
         .owns_stream(asking_machines)
         .with_config(Config::default().concurrency(options.concurrency))
@@ -79,6 +83,7 @@ pub(crate) fn run(
         tokio::select! {
             () = passes => {}
             () = listed => {}
+            () = sweeps => {}
         }
     }))
 }

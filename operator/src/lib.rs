@@ -16,6 +16,7 @@ mod machines;
 mod metrics;
 mod operator;
 mod options;
+mod orphans;
 mod pass;
 mod projects;
 mod run;

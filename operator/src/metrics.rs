@@ -53,9 +53,9 @@ struct MachineLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TokenLabels {
-    namespace: String,
-    secret: String,
+pub(crate) struct TokenLabels {
+    pub(crate) namespace: String,
+    pub(crate) secret: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -79,6 +79,7 @@ pub(crate) struct Metrics {
     machines: Family<MachineLabels, Gauge>,
     budget_remaining: Family<TokenLabels, Gauge>,
     budget_limit: Family<TokenLabels, Gauge>,
+    orphans: Family<TokenLabels, Gauge>,
     leads: Gauge,
 }
 
@@ -111,9 +112,15 @@ impl Default for Metrics {
         );
         let budget_limit = Family::default();
         registry.register("api_budget_limit", "Calls that the token's budget holds when full", budget_limit.clone());
+        let orphans = Family::default();
+        registry.register(
+            "orphaned_resources",
+            "Resources in the project of the token in a Secret whose platform is gone",
+            orphans.clone(),
+        );
         let leads = Gauge::default();
         registry.register("leads", "1 where this process looks after platforms, 0 where it stands by", leads.clone());
-        Self { registry, passes, failures, steps, phases, machines, budget_remaining, budget_limit, leads }
+        Self { registry, passes, failures, steps, phases, machines, budget_remaining, budget_limit, orphans, leads }
     }
 }
 
@@ -148,6 +155,11 @@ impl Metrics {
         let token = TokenLabels { namespace: namespace.to_owned(), secret: secret.to_owned() };
         self.budget_remaining.get_or_create(&token).set(budget.remaining.into());
         self.budget_limit.get_or_create(&token).set(budget.limit.into());
+    }
+
+    /// So many resources are orphans in the project of the token in that Secret.
+    pub(crate) fn orphans(&self, token: &TokenLabels, number: usize) {
+        self.orphans.get_or_create(token).set(i64::try_from(number).unwrap_or(i64::MAX));
     }
 
     /// How a platform is.

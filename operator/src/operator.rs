@@ -90,6 +90,11 @@ impl Operator {
         }
     }
 
+    /// Where secrets are kept.
+    pub(crate) fn store(&self) -> &dyn SecretsStore {
+        self.store.as_ref()
+    }
+
     /// Whether the watch shows a platform of that UID.
     pub(crate) fn exists(&self, uid: &str) -> bool {
         self.platforms.find(|platform| platform.metadata.uid.as_deref() == Some(uid)).is_some()

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use helix_engine::sweep::SweepMode;
 
 /// Watches HelixPlatforms and builds, repairs and removes what they describe.
 ///
@@ -35,6 +36,11 @@ pub struct Options {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency_per_token: u16,
 
+    /// What to do about resources at the provider whose platform is gone: tell of them, or delete those that were made from
+    /// this management cluster (never volumes and load balancers)
+    #[arg(long, value_enum, default_value_t = Sweep::Report)]
+    pub sweep: Sweep,
+
     /// Work only while holding the Lease `helix-operator`, so that replicas can stand by
     #[arg(long)]
     pub leader_elect: bool,
@@ -50,6 +56,24 @@ pub struct Options {
     /// Name of this process among its replicas; two must never share one
     #[arg(long, default_value_t = identity(), hide_default_value = true)]
     pub identity: String,
+}
+
+/// What is done about orphans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sweep {
+    /// Tell of them.
+    Report,
+    /// Delete those that are proved to be ours.
+    Delete,
+}
+
+impl From<Sweep> for SweepMode {
+    fn from(sweep: Sweep) -> Self {
+        match sweep {
+            Sweep::Report => Self::Report,
+            Sweep::Delete => Self::Delete,
+        }
+    }
 }
 
 /// How log lines look.
@@ -83,5 +107,6 @@ mod tests {
         let options = Options::parse_from(["helix-operator"]);
         assert_eq!(options.listen, SocketAddr::from(([0, 0, 0, 0], 8080)));
         assert_eq!((options.namespace, options.leader_elect), (None, false));
+        assert_eq!(options.sweep, Sweep::Report, "nothing is deleted unasked");
     }
 }

@@ -222,6 +222,11 @@ async fn connect(
         .map_err(|error| refusal(error.reason(), error.to_string()))
 }
 
+/// The project that a platform lives in, if its token can be had.
+pub(crate) async fn project_of(operator: &Operator, platform: &HelixPlatform) -> Option<Arc<SharedProject>> {
+    connect(operator, &labels(platform), platform).await.ok()
+}
+
 fn record(
     operator: &Operator,
     labels: &PlatformLabels,

@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use helix_clients::hetzner::{ConnectError, Connection, HetznerProject, Projects};
 use helix_engine::Project;
 use helix_engine::seams::{Clock, Cloud};
+use helix_engine::sweep::Sweeper;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A project that platforms share.
 pub(crate) struct SharedProject {
     client: Arc<HetznerProject>,
     pub(crate) project: Arc<Project>,
+    /// What earlier sweeps for orphans have seen.
+    pub(crate) sweeper: tokio::sync::Mutex<Sweeper>,
     passes: Semaphore,
 }
 
@@ -55,6 +58,7 @@ impl SharedProjects {
         let new = Arc::new(SharedProject {
             client,
             project: Arc::new(Project::new(cloud)),
+            sweeper: tokio::sync::Mutex::default(),
             passes: Semaphore::new(self.passes_per_token),
         });
         shared.retain(|project| project.strong_count() > 0);

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// Say what a platform is waiting for, phase by phase
     Explain(ExplainArguments),
+    /// List what is left, in the project of a platform's token, of platforms that are gone
+    Orphans(OrphansArguments),
     /// Write every machine configuration and every Hetzner resource of a platform, as from nothing
     Render(RenderArguments),
     /// Take the secrets of a platform out of its management cluster, and bring them back
@@ -88,6 +90,14 @@ pub(crate) struct ExplainArguments {
     /// File with a HelixPlatform, or - for standard input; it is explained as from nothing
     #[arg(short, long)]
     pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrphansArguments {
+    /// Name of a platform in the management cluster
+    pub(crate) name: String,
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use helix_clients::hetzner::ConnectError;
 use helix_clients::kube::TokenError;
 use helix_clients::s3::SetUpError;
-use helix_engine::seams::StoreError;
+use helix_engine::seams::{CloudError, StoreError};
 use helix_engine::secrets::SecretMakerError;
 use helix_plan::check::Violation;
 use helix_plan::observed::Missing;
@@ -64,6 +64,8 @@ pub(crate) enum CliError {
     ObjectStores(#[from] SetUpError),
     #[error("{0}")]
     Hetzner(Missing),
+    #[error(transparent)]
+    Project(#[from] CloudError),
 
     #[error(transparent)]
     Make(#[from] SecretMakerError),

@@ -12,6 +12,7 @@ use helix_engine::Project;
 use helix_engine::seams::Seams;
 use helix_engine::seams::{Clock, Cloud, Store};
 use helix_engine::secrets::PkiMaker;
+use helix_engine::sweep::Census;
 use helix_plan::observed::Intents;
 use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -81,6 +82,17 @@ impl Management {
         let namespace = metadata.namespace.as_deref().unwrap_or(&self.namespace);
         let machines = self.machines(namespace, metadata.name.as_deref().unwrap_or_default()).await?;
         Ok(intents(metadata.uid.as_deref().unwrap_or_default(), &machines))
+    }
+
+    /// All platforms of the cluster: who lives, and where.
+    pub(crate) async fn census(&self) -> Result<Census, CliError> {
+        let api: Api<HelixPlatform> = Api::all(self.client.clone());
+        let all = api.list(&ListParams::default()).await.map_err(|error| self.failed("", "", &error))?;
+        let metadata = || all.items.iter().map(|platform| &platform.metadata);
+        Ok(Census {
+            living: metadata().filter_map(|it| it.uid.clone()).collect(),
+            namespaces: metadata().filter_map(|it| it.namespace.clone()).collect(),
+        })
     }
 
     /// Where the platforms' secrets are kept.

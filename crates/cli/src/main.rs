@@ -9,6 +9,7 @@ mod error;
 mod explain;
 mod file;
 mod live;
+mod orphans;
 mod output;
 mod plan;
 mod render;
@@ -61,6 +62,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         match command {
             Command::Plan(arguments) => plan::run(&arguments).await,
             Command::Explain(arguments) => explain::run(&arguments).await,
+            Command::Orphans(arguments) => orphans::run(&arguments).await,
             Command::Render(arguments) => render::run(&arguments).await,
             Command::Secrets { command: SecretsCommand::Export(arguments) } => secrets::export(&arguments).await,
             Command::Secrets { command: SecretsCommand::Import(arguments) } => secrets::import(&arguments).await,

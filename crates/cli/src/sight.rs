@@ -8,6 +8,7 @@ use helix_crds::HelixPlatform;
 use helix_engine::Memory;
 use helix_engine::turn::{LookError, look};
 use helix_plan::catalogue::{Catalogue, dated_table};
+use helix_plan::farewell::Farewell;
 use helix_plan::forecast::{Forecast, assumed, forecast, forecast_teardown};
 use helix_plan::observed::{CloudFacts, Observed};
 use helix_plan::validated::{ApprovalMode, ValidatedPlatform};
@@ -48,7 +49,8 @@ impl Sight {
     pub(crate) fn forecast(&self) -> Forecast {
         let observed = self.observed.clone();
         if self.is_leaving() {
-            return forecast_teardown(&self.validated.identity, observed, self.now);
+            let farewell = Farewell::of(&self.platform, self.now);
+            return forecast_teardown(&self.validated.identity, &farewell, observed, self.now);
         }
         forecast(&self.validated, observed, self.now)
     }

@@ -22,6 +22,7 @@ mod request;
 mod servers;
 mod ssh_keys;
 mod transport;
+mod volumes;
 mod wire;
 
 pub use connect::{ConnectError, Connection, Projects};

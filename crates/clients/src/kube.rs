@@ -5,6 +5,7 @@
 
 mod bucket_credentials;
 mod failure;
+mod inside;
 mod intents;
 mod names;
 mod nodes;

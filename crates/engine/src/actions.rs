@@ -194,7 +194,16 @@ fn elsewhere(step: &Step, facts: &CloudFacts) -> bool {
         Step::RemoveLoadBalancerTarget { load_balancer, server, .. } => {
             balancer(*load_balancer, &|it| it.targets.iter().all(|target| target.server != *server))
         }
-        Step::DeleteResource { kind: ResourceKind::LoadBalancer, id, .. } => !balancer(*id, &|_| true),
+        Step::DeleteResource { kind: ResourceKind::LoadBalancer, id, .. } => {
+            !balancer(*id, &|_| true) && facts.unlabelled.load_balancers.iter().all(|it| it.id != *id)
+        }
+        Step::DetachVolume { volume, .. } => facts.volumes.iter().all(|it| it.id != *volume || it.server.is_none()),
+        Step::RemoveLoadBalancerService { load_balancer, listen_port, .. } => {
+            balancer(*load_balancer, &|it| it.services.iter().all(|service| service.listen_port != *listen_port))
+        }
+        Step::DetachLoadBalancer { load_balancer, network, .. } => {
+            balancer(*load_balancer, &|it| it.private.iter().all(|place| place.network != *network))
+        }
         _ => false,
     }
 }

@@ -210,6 +210,12 @@ impl Applier<'_> {
             Step::UpgradeTalos { machine, image, .. } => self.upgrade_talos(machine, image).await,
             Step::ReconfigureMachine { inputs, reboot, .. } => self.reconfigure_machine(inputs, *reboot).await,
             Step::DeleteNode { machine } => self.delete_node(machine).await,
+            Step::DeleteService(service) => {
+                self.in_cluster(|workload, route| async move { workload.delete_service(&route, service).await }).await
+            }
+            Step::DeleteClaim(claim) => {
+                self.in_cluster(|workload, route| async move { workload.delete_claim(&route, claim).await }).await
+            }
             Step::CreateNetwork(_)
             | Step::AddSubnet { .. }
             | Step::CreateFirewall(_)
@@ -226,6 +232,10 @@ impl Applier<'_> {
             | Step::AttachServer { .. }
             | Step::ApplyFirewall { .. }
             | Step::PowerOnServer { .. }
+            | Step::DetachVolume { .. }
+            | Step::RemoveLoadBalancerService { .. }
+            | Step::DetachLoadBalancer { .. }
+            | Step::ReleaseResource { .. }
             | Step::DeleteResource { .. } => self.at_hetzner(step).await,
         }
     }

@@ -153,6 +153,11 @@ impl TokenBudget {
         let until = named.unwrap_or_else(|| later(now, UNNAMED_PAUSE));
         let until = state.paused_until.map_or(until, |earlier| earlier.max(until));
         state.paused_until = Some(until);
+        if named == Some(until) {
+            // The reset is when the bucket is full again: after the pause no lane waits for its share.
+            (state.level, state.as_of) = (state.full(), until);
+            state.dry.clear();
+        }
         until
     }
 
@@ -171,12 +176,14 @@ impl TokenBudget {
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> BudgetSnapshot {
         let mut state = self.lock();
+        if let Some(resets_at) = state.pause(now) {
+            return BudgetSnapshot { limit: state.limit, remaining: 0, resets_at };
+        }
         let available = state.available(now).max(0);
-        let full_again = state.after_refill_of(state.full() - available, now);
         BudgetSnapshot {
             limit: state.limit,
             remaining: u32::try_from(available / UNITS).unwrap_or(state.limit),
-            resets_at: state.pause(now).unwrap_or(full_again),
+            resets_at: state.after_refill_of(state.full() - available, now),
         }
     }
 
@@ -322,6 +329,16 @@ mod tests {
         assert_eq!(budget.try_acquire(Lane::Teardown, 1, second(89)), Grant::Paused { until: second(90) });
         assert_eq!(budget.snapshot(second(89)).resets_at, second(90));
         assert_eq!(budget.try_acquire(Lane::Teardown, 1, second(90)), Grant::Granted);
+    }
+
+    #[test]
+    fn no_lane_waits_any_longer_than_the_reset_that_a_refusal_named() {
+        let budget = budget_with(100);
+        assert!(matches!(budget.try_acquire(Lane::Drift, 1, second(0)), Grant::Wait { .. }));
+        assert_eq!(budget.try_acquire(Lane::Teardown, 1, second(0)), Grant::Granted);
+        assert_eq!(budget.refused(told(0, second(30)), second(0)), second(30));
+        assert_eq!(budget.snapshot(second(29)).remaining, 0);
+        assert_eq!(budget.try_acquire(Lane::Drift, 1, second(30)), Grant::Granted);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod report;
 pub mod seams;
 pub mod secrets;
 pub mod snapshot;
+pub mod sweep;
 pub mod turn;
 
 pub use memory::Memory;

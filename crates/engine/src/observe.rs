@@ -13,8 +13,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use helix_plan::endpoints::{api_endpoints, found_endpoints};
 use helix_plan::names::{MachineName, PlatformIdentity};
-use helix_plan::observed::{BackupFacts, CloudFacts, Fact, Intents, Missing, Observed, Setback, TalosFacts};
+use helix_plan::observed::{
+    BackupFacts, CloudFacts, Fact, Intents, Missing, Observed, ServerStatus, Setback, TalosFacts,
+};
 use helix_plan::quorum::Quorum;
 use helix_plan::secrets::SecretBundle;
 use helix_plan::step::Lane;
@@ -39,7 +42,10 @@ pub(crate) async fn observe(
     observed.intents = intents.clone();
     let bootstrapped = observed.store.value().is_some_and(|store| store.bootstrap.is_some());
     let mut access = match &observed.cloud {
-        Fact::Known { value: cloud, .. } => access::prepare(seams, platform, cloud, bundle, memory, now),
+        Fact::Known { value: cloud, .. } => {
+            let access = access::prepare(seams, api_endpoints(platform, cloud), cloud, bundle, memory, now);
+            Access { backup: BackupPlace::of(platform), ..access }
+        }
         Fact::Missing(_) => Access::none(),
     };
     let (talos, workload) = (seams.talos.as_ref(), seams.workload.as_ref());
@@ -50,7 +56,7 @@ pub(crate) async fn observe(
     if bootstrapped {
         let (etcd, (kubernetes, answered)) = tokio::join!(
             cluster::etcd((talos, clock), &access, &observed.talos, now),
-            cluster::kubernetes((workload, clock), &access, now)
+            cluster::kubernetes((workload, clock), &access, false, now)
         );
         observed.etcd = etcd;
         observed.kubernetes = kubernetes;
@@ -73,7 +79,8 @@ fn is_led(observed: &Observed) -> bool {
     Quorum::new(etcd, serves).holds()
 }
 
-/// Reads what a teardown needs: what is at Hetzner and in the store. That no server is left that secrets could be needed
+/// Reads what a teardown needs: what is at Hetzner and in the store, and, while there are servers, what the cluster tells of
+/// what was made from inside of it. That no server is left that secrets could be needed
 /// for, or nothing at all, is believed only of a reading made after the last deletion: a request that was under way when
 /// an earlier process died may have come through since.
 pub(crate) async fn observe_for_teardown(
@@ -81,9 +88,9 @@ pub(crate) async fn observe_for_teardown(
     platform: &PlatformIdentity,
     memory: &mut Memory,
     now: Timestamp,
-) -> Observed {
+) -> (Observed, Access) {
     let setbacks = memory.setbacks(now);
-    let (mut observed, _) = foundation(seams, platform, memory, setbacks, now).await;
+    let (mut observed, bundle) = foundation(seams, platform, memory, setbacks, now).await;
     let decisive = |cloud: &CloudFacts| {
         let stored = observed.store.value().is_some_and(|store| !store.is_empty());
         cloud.is_empty() || (cloud.is_unused() && stored)
@@ -92,7 +99,30 @@ pub(crate) async fn observe_for_teardown(
         seams.project.distrust().await;
         observed.cloud = cloud(seams, platform, memory, now).await;
     }
-    observed
+    let access = ask_the_leaving_cluster(seams, &mut observed, bundle, memory, now).await;
+    (observed, access)
+}
+
+/// Asks a cluster that is still whole what was made from inside of it.
+async fn ask_the_leaving_cluster(
+    seams: &Seams,
+    observed: &mut Observed,
+    bundle: Option<SecretBundle>,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> Access {
+    let Some(cloud) = observed.cloud.value() else { return Access::none() };
+    let bootstrapped = observed.store.value().is_some_and(|store| store.bootstrap.is_some());
+    let whole = cloud.servers.iter().all(|server| server.status != ServerStatus::Deleting) && !cloud.servers.is_empty();
+    if !bootstrapped || !whole {
+        return Access::none();
+    }
+    let mut access = access::prepare(seams, found_endpoints(cloud), cloud, bundle, memory, now);
+    let asked = (seams.workload.as_ref(), seams.clock.as_ref());
+    let (kubernetes, answered) = cluster::kubernetes(asked, &access, true, now).await;
+    observed.kubernetes = kubernetes;
+    access.answered = answered;
+    access
 }
 
 /// What Hetzner holds for the platform.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use helix_plan::catalogue::Catalogue;
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{CloudFacts, Fact};
+use helix_plan::observed::{CloudFacts, Fact, Server};
 use helix_plan::step::{Lane, Step};
 use helix_plan::{Look, SWEEP};
 use jiff::{SignedDuration, Timestamp};
@@ -149,6 +149,18 @@ impl Project {
         Ok(Fact::known(facts, reading.at))
     }
 
+    /// All that the project holds of any platform, from a reading that is no older than a sweep. It is asked for in the
+    /// lowest lane.
+    ///
+    /// # Errors
+    /// What Hetzner answered.
+    pub(crate) async fn everything(&self, now: Timestamp) -> Result<CloudFacts, CloudError> {
+        let mut reading = self.reading.lock().await;
+        let look = Look { again_at: now, servers_at: Timestamp::MAX, project_at: Timestamp::MAX };
+        self.read(&mut reading, Some(look), Lane::Drift, now).await?;
+        Ok(reading.facts.clone().unwrap_or_default())
+    }
+
     async fn read(
         &self,
         reading: &mut Reading,
@@ -162,7 +174,7 @@ impl Project {
             Scope::Servers => {
                 let servers = self.cloud.servers(lane).await?;
                 if let Some(facts) = &mut reading.facts {
-                    facts.servers = servers;
+                    take_servers(facts, servers);
                 }
                 reading.at = now;
             }
@@ -241,8 +253,19 @@ fn of_platform(all: &CloudFacts, platform: &PlatformIdentity) -> CloudFacts {
         placement_groups: all.placement_groups.iter().filter(|r| ours(&r.labels)).cloned().collect(),
         load_balancers: all.load_balancers.iter().filter(|r| ours(&r.labels)).cloned().collect(),
         servers: all.servers.iter().filter(|r| ours(&r.labels)).cloned().collect(),
+        volumes: all.volumes.iter().filter(|r| ours(&r.labels)).cloned().collect(),
+        unlabelled: all.unlabelled.clone(),
         images: all.images.clone(),
     }
+}
+
+/// Takes in a list of servers. A volume of a server that is gone is free: Hetzner keeps it, and takes it from the server.
+fn take_servers(facts: &mut CloudFacts, servers: Vec<Server>) {
+    let gone = |id: u64| facts.servers.iter().any(|it| it.id == id) && servers.iter().all(|it| it.id != id);
+    for volume in facts.volumes.iter_mut().chain(&mut facts.unlabelled.volumes) {
+        volume.server = volume.server.filter(|server| !gone(*server));
+    }
+    facts.servers = servers;
 }
 
 #[cfg(test)]

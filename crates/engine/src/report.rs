@@ -7,6 +7,7 @@ mod machines;
 mod phases;
 mod plans;
 pub(crate) mod receipt;
+pub(crate) mod services;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 
 use helix_crds::{
     ApiBudget, CostStatus, HelixMachineSpec, HelixMachineStatus, HelixPlatform, HelixPlatformStatus, MachineCounts,
-    PhaseName, SecretNames, TeardownStatus,
+    PhaseName, RecordedService, SecretNames, TeardownStatus,
 };
 use helix_plan::Plan;
 use helix_plan::catalogue::Catalogue;
@@ -89,6 +90,7 @@ pub(crate) fn status(told: &Told<'_>) -> HelixPlatformStatus {
     status.endpoint = api_endpoints(told.validated, cloud).for_clients().into_iter().next();
     status.backup = backups::status(told);
     status.secrets = told.observed.store.value().map(|store| secret_names(told.platform, store));
+    status.services = services::recorded(told.platform, told.observed);
     status.conditions = conditions::of_turn(told, &phases);
     status
 }
@@ -156,6 +158,7 @@ pub(crate) fn teardown_status(
     platform: &HelixPlatform,
     plan: &Plan,
     account: Option<TeardownStatus>,
+    services: Vec<RecordedService>,
     now: Timestamp,
 ) -> HelixPlatformStatus {
     let (reason, message) = match plan.report.phase(PhaseName::HardenedCore) {
@@ -169,6 +172,7 @@ pub(crate) fn teardown_status(
     let mut status = unobserved(platform, reason, &message, now);
     status.phase = Some("Deleting".to_owned());
     status.teardown = account;
+    status.services = services;
     status
 }
 

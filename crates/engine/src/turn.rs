@@ -13,6 +13,7 @@ use std::sync::Arc;
 use helix_crds::{HelixPlatform, HelixPlatformStatus, TeardownStatus};
 use helix_plan::catalogue::Catalogue;
 use helix_plan::check::{self, Subject};
+use helix_plan::farewell::Farewell;
 use helix_plan::guard::{self, Guard};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{Intents, Missing, Observed, SetbackKind};
@@ -26,7 +27,7 @@ use crate::apply::{self, Applied, Applier};
 use crate::in_hand::Ended;
 use crate::memory::Memory;
 use crate::observe::{self, Access};
-use crate::report::{self, Told, approvals, backups, receipt};
+use crate::report::{self, Told, approvals, backups, receipt, services};
 pub use crate::report::{Event, MachineProjection};
 use crate::seams::{Seams, StoreError};
 
@@ -79,7 +80,7 @@ pub async fn turn(seams: &Seams, platform: &HelixPlatform, intents: &Intents, me
     let mut events = learn(seams, &validated.identity, memory, &mut observed, now).await;
     events.extend(told);
     let mut plan = plan(&validated, &observed, now);
-    enforce(&validated.identity, &observed, Some(&validated), &mut plan);
+    enforce(&validated.identity, &observed, Some(&validated), None, &mut plan);
     events.extend(approvals::event(platform.status.as_ref(), &validated, &plan));
     if !approvals::is_written_down(platform, &validated, &plan) {
         // Nothing is done under an approval before it is written down.
@@ -151,7 +152,10 @@ pub async fn look(
     let catalogue = seams.project.catalogue(memory.scarce, now).await;
     let catalogue = catalogue.map_err(|error| LookError::Missing(observe::missing_cloud(&error)))?;
     let validated = ValidatedPlatform::new(platform, &catalogue, now)?;
-    let (observed, _) = observe::observe(seams, &validated, intents, memory, now).await;
+    let (observed, _) = match platform.metadata.deletion_timestamp {
+        None => observe::observe(seams, &validated, intents, memory, now).await,
+        Some(_) => observe::observe_for_teardown(seams, &validated.identity, memory, now).await,
+    };
     Ok(Seen { catalogue, validated, observed })
 }
 
@@ -167,24 +171,28 @@ async fn tear_down(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory,
         memory.look = None;
         memory.deleting = true;
     }
-    let mut observed = observe::observe_for_teardown(seams, &identity, memory, now).await;
+    let (mut observed, access) = observe::observe_for_teardown(seams, &identity, memory, now).await;
     let mut events = learn(seams, &identity, memory, &mut observed, now).await;
-    let account = receipt::account(platform, &observed);
-    let mut plan = plan_teardown(&observed, now);
-    enforce(&identity, &observed, None, &mut plan);
+    let services = services::recorded(platform, &observed);
+    let farewell =
+        Farewell { services: services.iter().map(|it| it.uid.clone()).collect(), ..Farewell::of(platform, now) };
+    let account = receipt::account(platform, &observed, &farewell);
+    events.extend(account.as_ref().and_then(|account| receipt::unproved(platform, account)));
+    let mut plan = plan_teardown(&farewell, &observed, now);
+    enforce(&identity, &observed, None, Some(&farewell), &mut plan);
     let unwritten = account.as_ref().is_some_and(|account| !receipt::is_written_down(platform, account));
     if unwritten && guard::holds(Guard::WrittenDown) {
         // Nothing is deleted before it is written down.
         memory.look = Some(plan.look);
-        let status = report::teardown_status(platform, &plan, account, now);
+        let status = report::teardown_status(platform, &plan, account, services, now);
         return Turn { machines: Some(Vec::new()), events, ..idle(status, now) };
     }
-    let (applied, done) = carry_out(seams, &identity, &Access::none(), &plan, memory, now).await;
+    let (applied, done) = carry_out(seams, &identity, &access, &plan, memory, now).await;
     events.extend(done);
     let all_done = plan.items.is_empty() && plan.report.concerns.iter().all(|c| matches!(c.state, State::Done(_)));
     let gone = all_done && hand_over(seams, &identity, &account.clone().unwrap_or_default(), now, &mut events).await;
     Turn {
-        status: report::teardown_status(platform, &plan, account, now),
+        status: report::teardown_status(platform, &plan, account, services, now),
         machines: Some(Vec::new()),
         events,
         steps: applied.iter().map(|step| (step.kind, step.result.is_ok())).collect(),
@@ -249,8 +257,14 @@ async fn hand_over(
 }
 
 /// Takes all steps out of a plan that does not pass its checks, and says so in its place.
-fn enforce(identity: &PlatformIdentity, observed: &Observed, platform: Option<&ValidatedPlatform>, plan: &mut Plan) {
-    let violations = check::check(&Subject { identity, platform, observed, plan });
+fn enforce(
+    identity: &PlatformIdentity,
+    observed: &Observed,
+    platform: Option<&ValidatedPlatform>,
+    farewell: Option<&Farewell>,
+    plan: &mut Plan,
+) {
+    let violations = check::check(&Subject { identity, platform, farewell, observed, plan });
     if violations.is_empty() {
         return;
     }

@@ -4,12 +4,14 @@
 //! no code with the planner but the types; a mistake there should not be repeated here.
 
 mod day_two;
+mod leaving;
 mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use helix_crds::labels;
 
+use crate::farewell::Farewell;
 use crate::guard::{self, Guard};
 use crate::names::PlatformIdentity;
 use crate::observed::{CloudFacts, Observed, StoreFacts};
@@ -24,6 +26,8 @@ pub struct Subject<'a> {
     pub identity: &'a PlatformIdentity,
     /// What is wanted, and what of it is approved; none during a teardown.
     pub platform: Option<&'a ValidatedPlatform>,
+    /// How the platform goes; none while it is to stay.
+    pub farewell: Option<&'a Farewell>,
     /// The facts that it was made from.
     pub observed: &'a Observed,
     /// The plan.
@@ -59,9 +63,15 @@ pub struct Check {
 }
 
 /// Every invariant that a plan can show.
-pub const CHECKS: [Check; 18] = [
+pub const CHECKS: [Check; 19] = [
     Check { invariant: 1, name: "one-server-per-machine", backs: &[], find: one_server_per_machine },
-    Check { invariant: 2, name: "only-what-is-ours", backs: &[], find: only_what_is_ours },
+    Check { invariant: 2, name: "only-what-is-ours", backs: &[Guard::ProofOfOrigin], find: only_what_is_ours },
+    Check {
+        invariant: 7,
+        name: "what-is-to-stay-is-kept",
+        backs: &[Guard::RetainedStays],
+        find: leaving::what_is_to_stay_is_kept,
+    },
     Check {
         invariant: 3,
         name: "quorum-is-kept",
@@ -175,6 +185,7 @@ fn ours(kind: ResourceKind, cloud: &CloudFacts, identity: &PlatformIdentity) -> 
     match kind {
         ResourceKind::Server => cloud.servers.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
         ResourceKind::LoadBalancer => cloud.load_balancers.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
+        ResourceKind::Volume => cloud.volumes.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
         ResourceKind::PlacementGroup => {
             cloud.placement_groups.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect()
         }
@@ -210,7 +221,12 @@ fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
         Step::ConfigureMachine { inputs, .. } | Step::ReconfigureMachine { inputs, .. } => {
             vec![(Server, inputs.server_id)]
         }
-        Step::DeleteResource { kind, id, .. } => vec![(*kind, *id)],
+        Step::DeleteResource { kind, id, .. } | Step::ReleaseResource { kind, id, .. } => vec![(*kind, *id)],
+        Step::DetachVolume { volume, .. } => vec![(ResourceKind::Volume, *volume)],
+        Step::RemoveLoadBalancerService { load_balancer, .. } => vec![(LoadBalancer, *load_balancer)],
+        Step::DetachLoadBalancer { load_balancer, network, .. } => {
+            vec![(LoadBalancer, *load_balancer), (Network, *network)]
+        }
         Step::CreateServer(new) => {
             let group = new.placement_group.map(|group| (PlacementGroup, group));
             let rest = [(Network, new.network), (Firewall, new.firewall), (SshKey, new.ssh_key)];
@@ -235,6 +251,8 @@ fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
         | Step::EvictPods { .. }
         | Step::UpgradeTalos { .. }
         | Step::DeleteNode { .. }
+        | Step::DeleteService(_)
+        | Step::DeleteClaim(_)
         | Step::ForgetSecrets => Vec::new(),
     }
 }
@@ -244,7 +262,10 @@ fn only_what_is_ours(subject: &Subject<'_>, cloud: &CloudFacts, _: &StoreFacts) 
     let mut found = Vec::new();
     for step in steps(subject) {
         for (kind, id) in touches(step) {
-            if !owned.entry(kind).or_insert_with(|| ours(kind, cloud, subject.identity)).contains(&id) {
+            let ours = owned.entry(kind).or_insert_with(|| ours(kind, cloud, subject.identity));
+            let is_deleted = matches!(step, Step::DeleteResource { .. });
+            let permitted = ours.contains(&id) || is_deleted && leaving::comes_from_inside(subject, cloud, kind, id);
+            if !permitted {
                 found.push(format!("{step} touches {} {id}, which is not this platform's", kind.words()));
             }
         }

@@ -12,7 +12,8 @@ use crate::validated::{Endpoint, Pool, ValidatedPlatform};
 pub fn of_what_exists(cloud: &CloudFacts, catalogue: &Catalogue) -> EurMonthly {
     let servers = cloud.servers.iter().filter_map(|s| catalogue.server_monthly(&s.server_type, &s.location));
     let balancers = cloud.load_balancers.iter().filter_map(|b| catalogue.load_balancers.get(&b.kind).copied());
-    servers.chain(balancers).sum()
+    let volumes = cloud.volumes.iter().map(|volume| catalogue.volume_gb * volume.size_gb);
+    servers.chain(balancers).chain(volumes).sum()
 }
 
 /// What the platform will cost per month when every machine is made in its pool's first open placement.
@@ -46,9 +47,14 @@ pub fn of_step(step: &Step, cloud: &CloudFacts, catalogue: &Catalogue) -> (EurMo
             (nothing, saved.unwrap_or_default())
         }
         Step::DeleteResource { kind: ResourceKind::LoadBalancer, id, .. } => {
-            let balancer = cloud.load_balancers.iter().find(|balancer| balancer.id == *id);
+            let all = cloud.load_balancers.iter().chain(&cloud.unlabelled.load_balancers);
+            let balancer = all.into_iter().find(|balancer| balancer.id == *id);
             let saved = balancer.and_then(|b| catalogue.load_balancers.get(&b.kind).copied());
             (nothing, saved.unwrap_or_default())
+        }
+        Step::DeleteResource { kind: ResourceKind::Volume, id, .. } => {
+            let volume = cloud.volumes.iter().find(|volume| volume.id == *id);
+            (nothing, volume.map(|volume| catalogue.volume_gb * volume.size_gb).unwrap_or_default())
         }
         _ => (nothing, nothing),
     }

@@ -41,6 +41,18 @@ pub fn api_endpoints(platform: &ValidatedPlatform, cloud: &CloudFacts) -> ApiEnd
         Endpoint::LoadBalancer { public: false } => None,
         Endpoint::Dns { host } => Some(api_url(host)),
     };
+    ApiEndpoints { front, control_planes: of_control_planes(cloud) }
+}
+
+/// The endpoints of whatever there is, whether or not its specification is a good one: as a teardown asks.
+#[must_use]
+pub fn found_endpoints(cloud: &CloudFacts) -> ApiEndpoints {
+    let balancer = cloud.load_balancers.iter().find(|balancer| balancer.public);
+    let front = balancer.and_then(|balancer| balancer.public_ipv4).map(|ip| api_url(&ip.to_string()));
+    ApiEndpoints { front, control_planes: of_control_planes(cloud) }
+}
+
+fn of_control_planes(cloud: &CloudFacts) -> Vec<String> {
     let is_control_plane = |name: &str| MachineName::parse(name).is_ok_and(|machine| machine.is_control_plane());
     let mut control_planes: Vec<_> = cloud
         .servers
@@ -49,8 +61,7 @@ pub fn api_endpoints(platform: &ValidatedPlatform, cloud: &CloudFacts) -> ApiEnd
         .filter_map(|server| Some((server.name.as_str(), server.public_ipv4?)))
         .collect();
     control_planes.sort();
-    let control_planes = control_planes.into_iter().map(|(_, ip)| api_url(&ip.to_string())).collect();
-    ApiEndpoints { front, control_planes }
+    control_planes.into_iter().map(|(_, ip)| api_url(&ip.to_string())).collect()
 }
 
 /// The endpoint that machines use, in the private network; `None` while the load balancer has no address.

@@ -12,6 +12,7 @@
 pub mod assumed;
 pub mod durations;
 mod effect;
+mod leave;
 mod settle;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::approval::Destruction;
 use crate::approval::manual::Gate;
 use crate::check::{Subject, Violation, check};
+use crate::farewell::Farewell;
 use crate::names::{MachineName, PlatformIdentity};
 use crate::observed::{CloudFacts, Observed, SetbackKind, StoreFacts};
 use crate::plan::{Plan, PlanItem, plan_teardown, plan_under};
@@ -113,13 +115,24 @@ pub fn forecast(platform: &ValidatedPlatform, observed: Observed, now: Timestamp
     let mut wanted = platform.clone();
     wanted.approved.keep(&first.destruction);
     let decide = |world: &Observed| plan_under(&decided, gate.as_ref(), world, now);
-    play(World::new(observed, Some(&wanted), now), &platform.identity, decide)
+    play(World::new(observed, Some(&wanted), now), &platform.identity, None, decide)
 }
 
 /// Plays a teardown forward from what was observed, until nothing of the platform is left.
 #[must_use]
-pub fn forecast_teardown(identity: &PlatformIdentity, observed: Observed, now: Timestamp) -> Forecast {
-    play(World::new(observed, None, now), identity, |world| plan_teardown(world, now))
+pub fn forecast_teardown(
+    identity: &PlatformIdentity,
+    farewell: &Farewell,
+    observed: Observed,
+    now: Timestamp,
+) -> Forecast {
+    let mut farewell = farewell.clone();
+    if observed.kubernetes.value().is_none() {
+        // Time stands still here: a cluster that does not answer is taken to have been waited for.
+        farewell.began = Timestamp::MIN;
+    }
+    let farewell = &farewell;
+    play(World::new(observed, None, now), identity, Some(farewell), |world| plan_teardown(farewell, world, now))
 }
 
 /// The world of a forecast: facts that change, and what no fact tells.
@@ -197,7 +210,12 @@ impl<'p> World<'p> {
     }
 }
 
-fn play(mut world: World<'_>, identity: &PlatformIdentity, decide: impl Fn(&Observed) -> Plan) -> Forecast {
+fn play(
+    mut world: World<'_>,
+    identity: &PlatformIdentity,
+    farewell: Option<&Farewell>,
+    decide: impl Fn(&Observed) -> Plan,
+) -> Forecast {
     let before = world.observed.cloud.value().cloned().unwrap_or_default();
     let mut stages = Vec::new();
     let mut awaits = Vec::new();
@@ -207,7 +225,8 @@ fn play(mut world: World<'_>, identity: &PlatformIdentity, decide: impl Fn(&Obse
     let mut ending = Ending::Endless;
     for _ in 0..MOST_ROUNDS {
         let plan = decide(&world.observed);
-        let violations = check(&Subject { identity, platform: world.platform, observed: &world.observed, plan: &plan });
+        let (platform, observed) = (world.platform, &world.observed);
+        let violations = check(&Subject { identity, platform, farewell, observed, plan: &plan });
         let begins_after = takes;
         if !violations.is_empty() {
             ending = Ending::Rejected(violations);

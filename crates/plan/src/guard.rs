@@ -54,6 +54,10 @@ guards! {
     SecretsLast = "secrets-last",
     /// What is deleted with a platform is written down before.
     WrittenDown = "written-down-first",
+    /// What was made inside the cluster is deleted by its proof alone.
+    ProofOfOrigin = "proof-of-origin",
+    /// What is asked to stay is not deleted.
+    RetainedStays = "retained-stays",
     /// A paused platform is left alone.
     Paused = "paused",
     /// Too many lost machines of a pool are not replaced.

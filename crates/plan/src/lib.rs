@@ -16,8 +16,10 @@ pub mod components;
 pub mod cost;
 pub mod disruption;
 pub mod endpoints;
+pub mod farewell;
 pub mod forecast;
 pub mod guard;
+pub mod inside;
 pub mod names;
 pub mod observed;
 pub mod owned;
@@ -31,6 +33,7 @@ pub mod render;
 pub mod report;
 pub mod secrets;
 pub mod step;
+pub mod sweep;
 pub mod validated;
 pub mod versions;
 

@@ -14,11 +14,12 @@ use jiff::Timestamp;
 pub use backups::{BackupFacts, Candidate, Flaw, RestoreRecord, RestoreTarget, Snapshot, SnapshotFailure};
 pub use cloud::{
     CloudFacts, Firewall, FirewallRule, Image, LoadBalancer, LoadBalancerService, LoadBalancerTarget, Network,
-    PlacementGroup, PrivateNet, Server, ServerStatus, SshKey, Tags, TargetHealth,
+    PlacementGroup, PrivateNet, Server, ServerStatus, SshKey, Tags, TargetHealth, Unlabelled, Volume,
 };
 pub use cluster::{
-    BootstrapRecord, BundleFacts, ControlPlaneVersions, CredentialFacts, EtcdFacts, EtcdMember, KubernetesFacts,
-    MachineStage, NodeFacts, NodeTaint, NotVersions, PodFacts, Readiness, ServiceState, StoreFacts, TalosFacts,
+    BootstrapRecord, BundleFacts, ClaimFacts, ControlPlaneVersions, CredentialFacts, EtcdFacts, EtcdMember,
+    KubernetesFacts, MachineStage, NodeFacts, NodeTaint, NotVersions, PodFacts, Readiness, ServiceFacts, ServiceState,
+    StoreFacts, TalosFacts,
 };
 
 use crate::names::MachineName;

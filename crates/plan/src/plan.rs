@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::approval::Destruction;
 use crate::approval::manual::Gate;
+use crate::farewell::Farewell;
 use crate::observed::{CloudFacts, Fact, Missing, Observed, StoreFacts};
 use crate::phases::{Concern, Context, Outcome, teardown};
 use crate::report::{ConcernReport, Report, State, Wait};
@@ -178,10 +179,10 @@ pub(crate) fn plan_under(
 /// Decides what is to be deleted next, until nothing of the platform is left. It needs no valid specification:
 /// the facts hold this platform's resources and no others. Nor does it need an approval: deleting the platform is one.
 #[must_use]
-pub fn plan_teardown(observed: &Observed, now: Timestamp) -> Plan {
+pub fn plan_teardown(farewell: &Farewell, observed: &Observed, now: Timestamp) -> Plan {
     match known(observed) {
         Ok((cloud, store)) => {
-            let mut outcome = teardown::plan(observed, cloud, store, now);
+            let mut outcome = teardown::plan(farewell, observed, cloud, store, now);
             outcome.heed(&observed.setbacks, now);
             let outcomes = vec![(Concern::Teardown, outcome)];
             let look = Look::after(&outcomes, observed, now);

@@ -3,21 +3,21 @@
 
 mod nature;
 mod new;
+mod node_patch;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use helix_crds::labels;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
 pub use nature::{SNAPSHOT, Target};
 pub use new::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer};
+pub use node_patch::NodePatch;
 
-use crate::disruption::{Cause, Mark};
+use crate::disruption::Mark;
 use crate::names::MachineName;
-use crate::observed::{FirewallRule, LoadBalancerService, NodeTaint, PodFacts, RestoreRecord, Tags};
+use crate::observed::{ClaimFacts, FirewallRule, LoadBalancerService, PodFacts, RestoreRecord, ServiceFacts, Tags};
 use crate::render::machine_config::{ConfigDigest, MachineConfigInputs};
 
 /// Kinds of resources at Hetzner that Helix makes and deletes.
@@ -27,6 +27,8 @@ pub enum ResourceKind {
     Server,
     /// A load balancer.
     LoadBalancer,
+    /// A volume.
+    Volume,
     /// A placement group.
     PlacementGroup,
     /// A firewall.
@@ -39,8 +41,15 @@ pub enum ResourceKind {
 
 impl ResourceKind {
     /// Every kind, in the order in which a teardown may delete them: what is used goes after its users.
-    pub const TEARDOWN_ORDER: [Self; 6] =
-        [Self::Server, Self::LoadBalancer, Self::PlacementGroup, Self::Firewall, Self::SshKey, Self::Network];
+    pub const TEARDOWN_ORDER: [Self; 7] = [
+        Self::Server,
+        Self::LoadBalancer,
+        Self::Volume,
+        Self::PlacementGroup,
+        Self::Firewall,
+        Self::SshKey,
+        Self::Network,
+    ];
 
     /// The kind in words, as in `load balancer`.
     #[must_use]
@@ -48,6 +57,7 @@ impl ResourceKind {
         match self {
             Self::Server => "server",
             Self::LoadBalancer => "load balancer",
+            Self::Volume => "volume",
             Self::PlacementGroup => "placement group",
             Self::Firewall => "firewall",
             Self::SshKey => "SSH key",
@@ -67,38 +77,6 @@ pub enum Lane {
     Workers,
     /// Looking whether all is still as it should be.
     Drift,
-}
-
-/// What is to be different on a node of the workload cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct NodePatch {
-    /// Labels to set.
-    pub labels: Tags,
-    /// Labels to take away.
-    pub remove_labels: Vec<String>,
-    /// The node's taints from now on, complete; `None` leaves them.
-    pub taints: Option<Vec<NodeTaint>>,
-    /// Annotations to set, or (`None`) to take away.
-    pub annotations: BTreeMap<String, Option<String>>,
-    /// Whether further pods are kept from the node; `None` leaves it.
-    pub unschedulable: Option<bool>,
-}
-
-impl NodePatch {
-    /// Marks a node, and keeps further pods from it unless its machine is only watched.
-    #[must_use]
-    pub fn mark(mark: &Mark) -> Self {
-        let annotations = BTreeMap::from([(labels::DISRUPTION.to_owned(), Some(mark.to_string()))]);
-        let unschedulable = (mark.cause != Cause::Ailing).then_some(true);
-        Self { annotations, unschedulable, ..Self::default() }
-    }
-
-    /// Takes the mark from a node; pods come again unless others had cordoned it.
-    #[must_use]
-    pub fn unmark(stays_cordoned: bool) -> Self {
-        let annotations = BTreeMap::from([(labels::DISRUPTION.to_owned(), None)]);
-        Self { annotations, unschedulable: (!stays_cordoned).then_some(false), ..Self::default() }
-    }
 }
 
 /// One thing to do.
@@ -349,6 +327,46 @@ pub enum Step {
         id: u64,
         /// Its name, for people.
         name: String,
+    },
+    /// Let the cluster's own controllers remove the load balancer of a Service.
+    DeleteService(ServiceFacts),
+    /// Let the cluster's own controllers remove the volume of a claim, and the pods that use it.
+    DeleteClaim(ClaimFacts),
+    /// Take a volume from the server that has it.
+    DetachVolume {
+        /// The volume's id.
+        volume: u64,
+        /// Its name, for people.
+        name: String,
+    },
+    /// Take a service from a load balancer.
+    RemoveLoadBalancerService {
+        /// The load balancer's id.
+        load_balancer: u64,
+        /// Its name, for people.
+        name: String,
+        /// The port on which the service listens.
+        listen_port: u16,
+    },
+    /// Take a load balancer out of a network.
+    DetachLoadBalancer {
+        /// The load balancer's id.
+        load_balancer: u64,
+        /// Its name, for people.
+        name: String,
+        /// The network's id.
+        network: u64,
+    },
+    /// Let a resource be nobody's: it stays when its platform goes, and no sweep takes it for an orphan.
+    ReleaseResource {
+        /// Its kind.
+        kind: ResourceKind,
+        /// Its id.
+        id: u64,
+        /// Its name, for people.
+        name: String,
+        /// Its labels from now on, Helix' own taken away.
+        labels: Tags,
     },
     /// Forget bundle, bootstrap record and client configurations: the last step of a teardown.
     ForgetSecrets,

@@ -18,6 +18,7 @@ mod node;
 mod pods;
 mod process;
 mod programs;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

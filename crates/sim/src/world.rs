@@ -14,6 +14,7 @@
 pub mod actions;
 pub mod addresses;
 pub mod catalogue;
+pub mod controllers;
 pub mod cost;
 pub mod error;
 pub mod firewalls;
@@ -36,7 +37,7 @@ pub mod servers;
 pub mod ssh_keys;
 pub mod volumes;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -117,6 +118,7 @@ pub(crate) enum Due {
     Action { project: ProjectId, action: ActionId },
     Selectors { project: ProjectId },
     FirewallReleased { project: ProjectId, firewall: FirewallId, server: ServerId },
+    Controllers,
     GroupReleased { project: ProjectId, group: PlacementGroupId, server: ServerId },
 }
 
@@ -133,6 +135,8 @@ pub struct World {
     addresses: PublicAddresses,
     guests: Guests,
     object_storage: ObjectStorage,
+    /// The load balancers that clusters' own controllers have made.
+    made_inside: BTreeSet<LoadBalancerId>,
     agenda: BTreeMap<(Timestamp, u64), Due>,
     agenda_entries: u64,
     events: VecDeque<WorldEvent>,
@@ -162,6 +166,7 @@ impl World {
             projects: Vec::new(),
             tokens: BTreeMap::new(),
             addresses: PublicAddresses::new(config.block),
+            made_inside: BTreeSet::new(),
             agenda: BTreeMap::new(),
             agenda_entries: 0,
             events: VecDeque::new(),
@@ -309,6 +314,7 @@ impl World {
             Due::Action { project, action } => self.finish_action(project, action),
             Due::Selectors { project } => self.resolve_selectors(project),
             Due::FirewallReleased { project, firewall, server } => self.release_firewall(project, firewall, server),
+            Due::Controllers => self.play_controllers(),
             Due::GroupReleased { project, group, server } => self.release_group(project, group, server),
         }
     }

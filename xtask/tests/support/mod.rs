@@ -200,7 +200,14 @@ impl Sandbox {
     /// Calls the simulated Hetzner API: status and body.
     pub(crate) fn hetzner(&self, method: &str, path: &str) -> (u16, Value) {
         let env = self.hetzner_env();
-        http(method, &format!("{}{path}", env["HCLOUD_ENDPOINT"]), &env["HCLOUD_TOKEN"])
+        http(method, &format!("{}{path}", env["HCLOUD_ENDPOINT"]), &env["HCLOUD_TOKEN"], "")
+    }
+
+    /// The same with a body.
+    pub(crate) fn hetzner_with(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let env = self.hetzner_env();
+        let url = format!("{}{path}", env["HCLOUD_ENDPOINT"]);
+        http(method, &url, &env["HCLOUD_TOKEN"], &body.to_string())
     }
 
     /// All resources of a kind at the simulated Hetzner.
@@ -299,14 +306,15 @@ pub(crate) fn until<Answer, Reason: std::fmt::Display>(
     }
 }
 
-/// A request without a body, by nothing that Helix itself uses.
-fn http(method: &str, url: &str, token: &str) -> (u16, Value) {
+/// A request, by nothing that Helix itself uses.
+fn http(method: &str, url: &str, token: &str, body: &str) -> (u16, Value) {
     let (authority, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(authority).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let request = format!(
-        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\
-         Connection: close\r\n\r\n"
+        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\
+         Content-Type: application/json\r\nConnection: close\r\n\r\n{body}",
+        body.len()
     );
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();

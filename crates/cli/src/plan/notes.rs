@@ -1,7 +1,9 @@
 //! What a plan's steps do not say by themselves, and its reader should know before agreeing.
 
-use helix_crds::{PhaseName, ProviderSpec};
+use helix_crds::{PhaseName, ProviderSpec, Retained};
+use helix_plan::farewell::Farewell;
 use helix_plan::forecast::{Forecast, assumed};
+use helix_plan::inside;
 use helix_plan::observed::{Fact, Missing};
 use helix_plan::step::Step;
 use helix_plan::validated::Endpoint;
@@ -16,8 +18,10 @@ pub(super) fn notes(sight: &Sight, forecast: &Forecast) -> Vec<String> {
     notes.extend(origin(sight, forecast));
     if sight.is_leaving() {
         notes.push("The platform is being deleted: this is its teardown.".to_owned());
+        notes.extend(unproved(sight));
         return notes;
     }
+    notes.extend(retained(sight));
     if sight.platform.spec.paused {
         notes.push("spec.paused is true: none of this is done until it is false.".to_owned());
     }
@@ -25,6 +29,28 @@ pub(super) fn notes(sight: &Sight, forecast: &Forecast) -> Vec<String> {
     notes.extend(reach(sight));
     notes.extend(cluster_token(sight));
     notes
+}
+
+/// What stays when the platform goes.
+fn retained(sight: &Sight) -> Option<String> {
+    let words = |retained: &Retained| match retained {
+        Retained::Volumes => "its volumes",
+        Retained::LoadBalancerIp => "the load balancer that holds the API's address",
+    };
+    let kept: Vec<&str> = sight.platform.spec.on_delete.retain.iter().map(words).collect();
+    let what = kept.join(" and ");
+    (!kept.is_empty())
+        .then(|| format!("When the platform is deleted, {what} stay, and are billed on (spec.onDelete.retain)."))
+}
+
+/// What a teardown leaves where it is for want of a proof.
+fn unproved(sight: &Sight) -> Vec<String> {
+    let Some(cloud) = sight.observed.cloud.value() else { return Vec::new() };
+    let farewell = Farewell::of(&sight.platform, sight.now);
+    let told = |(name, why): (String, String)| {
+        format!("Stays, because it is not proved to be the platform's: {name} ({why}).")
+    };
+    inside::unproved(cloud, &farewell).into_iter().map(told).collect()
 }
 
 fn origin(sight: &Sight, forecast: &Forecast) -> Vec<String> {

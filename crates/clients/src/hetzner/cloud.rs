@@ -7,6 +7,7 @@ use helix_engine::seams::{Accepted, ActionFacts, Cloud, CloudError, Owner, Proje
 use helix_plan::catalogue::Catalogue;
 use helix_plan::observed::{
     Firewall, FirewallRule, LoadBalancer, LoadBalancerService, Network, PlacementGroup, Server, SshKey, Tags,
+    Unlabelled, Volume,
 };
 use helix_plan::step::{Lane, NewFirewall, NewLoadBalancer, NewNetwork, NewServer, ResourceKind};
 use ipnet::Ipv4Net;
@@ -20,10 +21,11 @@ use super::networks::NetworkWire;
 use super::placement_groups::PlacementGroupWire;
 use super::request::{Request, Subject};
 use super::servers::ServerWire;
+use super::volumes::VolumeWire;
 use super::wire::{Created, Labelled, Page, Started};
 use super::{
     HetznerProject, actions, catalogue, error, firewalls, images, load_balancers, networks, placement_groups, servers,
-    ssh_keys,
+    ssh_keys, volumes,
 };
 
 /// Narrows a list to what carries a label, whatever its value.
@@ -40,6 +42,14 @@ pub(super) fn of_helix(request: Request) -> Request {
 fn already_so_is_success(outcome: Result<Accepted<()>, CloudError>) -> Result<Accepted<()>, CloudError> {
     match outcome {
         Err(error) if error::says_already_so(&error) => Ok(Accepted { value: (), actions: Vec::new() }),
+        outcome => outcome,
+    }
+}
+
+/// What was to be removed and is not there is as good as removed.
+fn gone_is_success(outcome: Result<Accepted<()>, CloudError>) -> Result<Accepted<()>, CloudError> {
+    match outcome {
+        Err(error) if error::says_not_there(&error) => Ok(Accepted { value: (), actions: Vec::new() }),
         outcome => outcome,
     }
 }
@@ -69,6 +79,7 @@ fn kind_path(kind: ResourceKind) -> (&'static str, &'static str) {
     match kind {
         ResourceKind::Server => ("/servers", servers::KIND),
         ResourceKind::LoadBalancer => ("/load_balancers", load_balancers::KIND),
+        ResourceKind::Volume => ("/volumes", volumes::KIND),
         ResourceKind::PlacementGroup => ("/placement_groups", placement_groups::KIND),
         ResourceKind::Firewall => ("/firewalls", firewalls::KIND),
         ResourceKind::SshKey => ("/ssh_keys", ssh_keys::KIND),
@@ -86,34 +97,47 @@ pub(super) fn deletion(kind: ResourceKind, id: u64) -> Request {
     Request::delete(format!("{path}/{id}"), Subject::id(words, id))
 }
 
+/// Replaces all labels: Hetzner drops those that are not sent.
+pub(super) fn labelling(kind: ResourceKind, id: u64, labels: &Tags) -> Request {
+    let (path, words) = kind_path(kind);
+    Request::put(format!("{path}/{id}"), Subject::id(words, id), &serde_json::json!({"labels": labels}))
+}
+
+/// Those that carry the label of some platform, and those that carry none.
+fn apart<T>(all: impl IntoIterator<Item = T>, labels: impl Fn(&T) -> &Tags) -> (Vec<T>, Vec<T>) {
+    all.into_iter().partition(|it| labels(it).contains_key(labels::PLATFORM_UID))
+}
+
 #[async_trait]
 impl Cloud for HetznerProject {
     async fn project(&self, lane: Lane) -> Result<ProjectFacts, CloudError> {
-        let [network, firewall, ssh_key, group, balancer, server] = [
-            networks::list(),
-            firewalls::list(),
-            ssh_keys::list(),
-            placement_groups::list(),
-            load_balancers::list(),
-            servers::list(),
-        ]
-        .map(of_helix);
+        let [network, firewall, ssh_key, group, server] =
+            [networks::list(), firewalls::list(), ssh_keys::list(), placement_groups::list(), servers::list()]
+                .map(of_helix);
+        // What was made from inside a cluster does not carry the label.
+        let (balancer, volume) = (load_balancers::list(), volumes::list());
         let image = labelled(images::list(), labels::TALOS_VERSION);
         let transport = &self.transport;
-        let (networks, firewalls, ssh_keys, groups, balancers, servers, images) = futures::try_join!(
+        let (networks, firewalls, ssh_keys, groups, balancers, volumes, servers, images) = futures::try_join!(
             transport.list::<NetworkWire>(lane, &network),
             transport.list::<FirewallWire>(lane, &firewall),
             transport.list::<Labelled>(lane, &ssh_key),
             transport.list::<PlacementGroupWire>(lane, &group),
             transport.list::<LoadBalancerWire>(lane, &balancer),
+            transport.list::<VolumeWire>(lane, &volume),
             transport.list::<ServerWire>(lane, &server),
             transport.list::<ImageWire>(lane, &image),
         )?;
+        let (load_balancers, other_balancers) =
+            apart(balancers.into_iter().map(LoadBalancerWire::into_facts), |it| &it.labels);
+        let (volumes, other_volumes) = apart(volumes.into_iter().map(Volume::from), |it| &it.labels);
         Ok(ProjectFacts {
+            volumes,
+            unlabelled: Unlabelled { load_balancers: other_balancers, volumes: other_volumes },
             firewalls: firewalls.into_iter().map(Firewall::from).collect(),
             ssh_keys: ssh_keys.into_iter().map(SshKey::from).collect(),
             placement_groups: groups.into_iter().map(PlacementGroup::from).collect(),
-            load_balancers: balancers.into_iter().map(LoadBalancerWire::into_facts).collect(),
+            load_balancers,
             servers: servers.into_iter().map(ServerWire::into_facts).collect(),
             images: images.into_iter().map(Into::into).collect(),
             networks: networks.into_iter().map(Network::from).collect(),
@@ -230,10 +254,7 @@ impl Cloud for HetznerProject {
     }
 
     async fn remove_target(&self, lane: Lane, load_balancer: u64, server: u64) -> Result<Accepted<()>, CloudError> {
-        match self.start(lane, &load_balancers::remove_target(load_balancer, server)).await {
-            Err(error) if error::says_not_there(&error) => Ok(Accepted { value: (), actions: Vec::new() }),
-            outcome => outcome,
-        }
+        gone_is_success(self.start(lane, &load_balancers::remove_target(load_balancer, server)).await)
     }
 
     async fn create_server(&self, lane: Lane, new: &NewServer) -> Result<Accepted<Server>, CloudError> {
@@ -246,6 +267,35 @@ impl Cloud for HetznerProject {
 
     async fn power_on(&self, lane: Lane, server: u64) -> Result<Accepted<()>, CloudError> {
         self.start(lane, &servers::power_on(server)).await
+    }
+
+    async fn detach_volume(&self, lane: Lane, volume: u64) -> Result<Accepted<()>, CloudError> {
+        self.start(lane, &volumes::detach(volume)).await
+    }
+
+    async fn remove_load_balancer_service(
+        &self,
+        lane: Lane,
+        load_balancer: u64,
+        listen_port: u16,
+    ) -> Result<Accepted<()>, CloudError> {
+        gone_is_success(self.start(lane, &load_balancers::remove_service(load_balancer, listen_port)).await)
+    }
+
+    async fn detach_load_balancer(
+        &self,
+        lane: Lane,
+        load_balancer: u64,
+        network: u64,
+    ) -> Result<Accepted<()>, CloudError> {
+        gone_is_success(self.start(lane, &load_balancers::detach(load_balancer, network)).await)
+    }
+
+    async fn set_labels(&self, lane: Lane, kind: ResourceKind, id: u64, labels: &Tags) -> Result<(), CloudError> {
+        match self.transport.call::<serde_json::Value>(lane, &labelling(kind, id, labels)).await {
+            Ok(_) | Err(CloudError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn delete(&self, lane: Lane, kind: ResourceKind, id: u64) -> Result<Accepted<()>, CloudError> {

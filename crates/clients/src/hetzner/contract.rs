@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{FirewallRule, LoadBalancerService, PrivateNet, Tags};
+use helix_plan::observed::{FirewallRule, LoadBalancerService, PrivateNet, Tags, Volume};
 use helix_plan::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, ResourceKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,9 +20,11 @@ use super::networks::NetworkWire;
 use super::placement_groups::PlacementGroupWire;
 use super::request::Request;
 use super::servers::ServerWire;
+use super::volumes::VolumeWire;
 use super::wire::{Actions, Created, Labelled, Page, Started};
 use super::{
     actions, catalogue, cloud, firewalls, images, load_balancers, networks, placement_groups, servers, ssh_keys,
+    volumes,
 };
 
 /// A reference document, or `None` (with a word about it) where the reference files are not at hand.
@@ -126,6 +128,11 @@ fn mutations() -> Vec<Request> {
         servers::create(&new_server(Some(11))),
         servers::attach(42, 8),
         servers::power_on(42),
+        volumes::detach(5),
+        load_balancers::remove_service(3, 6443),
+        load_balancers::detach(3, 8),
+        cloud::labelling(ResourceKind::LoadBalancer, 3, &tags()),
+        cloud::labelling(ResourceKind::Volume, 5, &Tags::new()),
     ];
     mutations.extend(ResourceKind::TEARDOWN_ORDER.map(|kind| cloud::deletion(kind, 42)));
     mutations
@@ -142,7 +149,7 @@ fn lists() -> Vec<Request> {
         images::list(),
     ]
     .map(cloud::of_helix);
-    let plain = [catalogue::locations(), catalogue::server_types()];
+    let plain = [catalogue::locations(), catalogue::server_types(), volumes::list(), load_balancers::list()];
     labelled.into_iter().chain(plain).map(|list| list.with("page", "2").with("per_page", "50")).collect()
 }
 
@@ -264,6 +271,8 @@ fn every_sample_list_can_be_read() {
     assert_eq!(balancer.private, [PrivateNet { network: 4711, ip: Some([10, 0, 0, 2].into()) }]);
     assert!(balancer.created.is_some());
     assert_eq!((balancer.services.len(), balancer.targets.len()), (1, 1));
+    let volume = Volume::from(page::<VolumeWire>(&samples, "/volumes"));
+    assert!(volume.size_gb > 0 && volume.server.is_some(), "{volume:?}");
 }
 
 #[test]

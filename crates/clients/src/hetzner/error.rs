@@ -107,9 +107,9 @@ pub(super) fn says_already_so(error: &CloudError) -> bool {
 
 /// Whether the error says that what was to be removed is not there.
 pub(super) fn says_not_there(error: &CloudError) -> bool {
-    let target_not_found = |code: &str| code == "load_balancer_target_not_found";
+    const NOT_THERE: [&str; 2] = ["load_balancer_not_attached_to_network", "load_balancer_target_not_found"];
     matches!(error, CloudError::NotFound { .. })
-        || matches!(error, CloudError::Other { code, .. } if target_not_found(code))
+        || matches!(error, CloudError::Other { code, .. } if NOT_THERE.contains(&code.as_str()))
 }
 
 #[cfg(test)]

@@ -183,6 +183,16 @@ pub(super) fn remove_target(load_balancer: u64, server: u64) -> Request {
     Request::post(action(load_balancer, "remove_target"), Subject::id(KIND, load_balancer), &body)
 }
 
+pub(super) fn remove_service(load_balancer: u64, listen_port: u16) -> Request {
+    let path = action(load_balancer, "delete_service");
+    Request::post(path, Subject::id(KIND, load_balancer), &json!({"listen_port": listen_port}))
+}
+
+pub(super) fn detach(load_balancer: u64, network: u64) -> Request {
+    let path = action(load_balancer, "detach_from_network");
+    Request::post(path, Subject::id(KIND, load_balancer), &json!({"network": network}))
+}
+
 fn action(load_balancer: u64, verb: &str) -> String {
     format!("/load_balancers/{load_balancer}/actions/{verb}")
 }

@@ -73,6 +73,11 @@ impl Request {
         Self::new(Method::POST, path, subject)
     }
 
+    /// A change of a resource itself. See [`Self::post`] for its body.
+    pub(super) fn put(path: impl Into<String>, subject: Subject, body: &impl Serialize) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, subject, body) }
+    }
+
     pub(super) fn delete(path: impl Into<String>, subject: Subject) -> Self {
         Self::new(Method::DELETE, path, subject)
     }

@@ -19,7 +19,8 @@ pub(super) struct Page<T> {
         alias = "placement_groups",
         alias = "server_types",
         alias = "servers",
-        alias = "ssh_keys"
+        alias = "ssh_keys",
+        alias = "volumes"
     )]
     pub(super) items: Vec<T>,
     pub(super) meta: Meta,

@@ -11,6 +11,7 @@ use helix_engine::seams::{ClientConfigKind, Receipt, Store, StoreError, StoredCl
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, BundleFacts, RestoreRecord, StoreFacts};
 use helix_plan::secrets::SecretBundle;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -97,6 +98,13 @@ impl Store for SecretStore {
             talosconfig: talosconfig.as_ref().and_then(record::read_client_config),
         };
         Ok((facts, bundle))
+    }
+
+    async fn bundle_since(&self, platform: &PlatformIdentity) -> Result<Option<Timestamp>, StoreError> {
+        let name = names::bundle(platform);
+        let stored = absent_is_none(bounded(self.api(platform).get(&name)).await).map_err(|f| store_error(f, &name))?;
+        let ours = stored.filter(|stored| record::is_ours(platform, stored));
+        Ok(ours.and_then(|stored| stored.metadata.creation_timestamp).map(|time| time.0))
     }
 
     async fn create_bundle(&self, platform: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError> {

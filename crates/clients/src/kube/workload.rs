@@ -1,4 +1,5 @@
-//! The workload clusters' APIs: nodes are listed, changed and deleted, and pods are asked to leave. Credentials come from memory, never from files.
+//! The workload clusters' APIs: nodes are listed, changed and deleted, pods are asked to leave,
+//! and what Hetzner's controllers have made things for is deleted before its cluster. Credentials come from memory, never from files.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,10 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use helix_crds::labels::FIELD_MANAGER;
 use helix_engine::seams::{Workload, WorkloadError, WorkloadRoute};
 use helix_plan::names::MachineName;
-use helix_plan::observed::{NodeFacts, PodFacts};
+use helix_plan::observed::{ClaimFacts, NodeFacts, PodFacts, ServiceFacts};
 use helix_plan::step::NodePatch;
-use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::api::{Api, DeleteParams, EvictParams, ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
+use kube::api::{Api, DeleteParams, EvictParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -22,7 +23,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::failure::{Failure, absent_is_none, bounded};
-use super::{nodes, pods};
+use super::{inside, nodes, pods};
 
 /// Objects in one page.
 const PAGE: u32 = 500;
@@ -116,6 +117,35 @@ impl Workload for WorkloadClients {
         Ok(pods.into_iter().filter(pods::holds_up_a_drain).map(pods::facts).collect())
     }
 
+    async fn services(&self, route: &WorkloadRoute) -> Result<Vec<ServiceFacts>, WorkloadError> {
+        let all = listed::<Service>(&Api::all(self.client(route)?), &ListParams::default(), route).await?;
+        Ok(all.into_iter().filter_map(inside::service).collect())
+    }
+
+    async fn claims(&self, route: &WorkloadRoute) -> Result<Vec<ClaimFacts>, WorkloadError> {
+        let everything = ListParams::default();
+        let volumes = listed::<PersistentVolume>(&Api::all(self.client(route)?), &everything, route).await?;
+        let claims = listed::<PersistentVolumeClaim>(&Api::all(self.client(route)?), &everything, route).await?;
+        Ok(inside::claims(&volumes, &claims))
+    }
+
+    async fn delete_service(&self, route: &WorkloadRoute, service: &ServiceFacts) -> Result<(), WorkloadError> {
+        let api: Api<Service> = Api::namespaced(self.client(route)?, &service.namespace);
+        delete(&api, &service.name, Some(&service.uid), route).await
+    }
+
+    async fn delete_claim(&self, route: &WorkloadRoute, claim: &ClaimFacts) -> Result<(), WorkloadError> {
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client(route)?, &claim.namespace);
+        delete(&api, &claim.name, Some(&claim.uid), route).await?;
+        let pods: Api<Pod> = Api::namespaced(self.client(route)?, &claim.namespace);
+        for pod in listed(&pods, &ListParams::default(), route).await? {
+            if inside::uses(&pod, &claim.name) {
+                delete(&pods, &pod.metadata.name.unwrap_or_default(), pod.metadata.uid.as_deref(), route).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn evict(&self, route: &WorkloadRoute, pod: &PodFacts) -> Result<(), WorkloadError> {
         let api: Api<Pod> = Api::namespaced(self.client(route)?, &pod.namespace);
         match absent_is_none(bounded(api.evict(&pod.name, &EvictParams::default())).await) {
@@ -149,6 +179,20 @@ impl Workload for WorkloadClients {
         let api = self.nodes_api(route)?;
         let deleted = absent_is_none(bounded(api.delete(&node.to_string(), &DeleteParams::default())).await);
         deleted.map(|_| ()).map_err(|failure| workload_error(failure, route))
+    }
+}
+
+/// Deletes an object, if it is still the one of that UID. One that is gone, or was made anew, is success: the next look
+/// tells of the new one.
+async fn delete<K>(api: &Api<K>, name: &str, uid: Option<&str>, route: &WorkloadRoute) -> Result<(), WorkloadError>
+where
+    K: Clone + fmt::Debug + DeserializeOwned,
+{
+    let preconditions = Preconditions { uid: uid.map(str::to_owned), resource_version: None };
+    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    match absent_is_none(bounded(api.delete(name, &params)).await) {
+        Ok(_) | Err(Failure::Refused { code: 409, .. }) => Ok(()),
+        Err(failure) => Err(workload_error(failure, route)),
     }
 }
 

@@ -41,6 +41,11 @@ impl Applier<'_> {
                 self.accepted(step, accepted.actions, |facts| mark_deleted(facts, *kind, *id)).await;
                 Ok(())
             }
+            Step::ReleaseResource { kind, id, labels, .. } => {
+                cloud.set_labels(lane, *kind, *id, labels).await?;
+                self.accepted(step, Vec::new(), |facts| mark_released(facts, *kind, *id)).await;
+                Ok(())
+            }
             _ => self.change(step).await,
         }
     }
@@ -89,6 +94,13 @@ impl Applier<'_> {
             Step::AttachServer { server, network, .. } => cloud.attach_server(lane, *server, *network).await?,
             Step::ApplyFirewall { firewall, server, .. } => cloud.apply_firewall(lane, *firewall, *server).await?,
             Step::PowerOnServer { server, .. } => cloud.power_on(lane, *server).await?,
+            Step::DetachVolume { volume, .. } => cloud.detach_volume(lane, *volume).await?,
+            Step::RemoveLoadBalancerService { load_balancer, listen_port, .. } => {
+                cloud.remove_load_balancer_service(lane, *load_balancer, *listen_port).await?
+            }
+            Step::DetachLoadBalancer { load_balancer, network, .. } => {
+                cloud.detach_load_balancer(lane, *load_balancer, *network).await?
+            }
             _ => return Ok(()),
         };
         self.accepted(step, accepted.actions, |facts| mark_changed(facts, step)).await;
@@ -166,11 +178,30 @@ fn mark_deleted(facts: &mut CloudFacts, kind: ResourceKind, id: u64) {
                 server.status = ServerStatus::Deleting;
             }
         }
-        ResourceKind::LoadBalancer => facts.load_balancers.retain(|resource| resource.id != id),
+        ResourceKind::LoadBalancer => {
+            facts.load_balancers.retain(|resource| resource.id != id);
+            facts.unlabelled.load_balancers.retain(|resource| resource.id != id);
+        }
+        ResourceKind::Volume => facts.volumes.retain(|resource| resource.id != id),
         ResourceKind::PlacementGroup => facts.placement_groups.retain(|resource| resource.id != id),
         ResourceKind::Firewall => facts.firewalls.retain(|resource| resource.id != id),
         ResourceKind::SshKey => facts.ssh_keys.retain(|resource| resource.id != id),
         ResourceKind::Network => facts.networks.retain(|resource| resource.id != id),
+    }
+}
+
+/// What is released is no platform's any more.
+fn mark_released(facts: &mut CloudFacts, kind: ResourceKind, id: u64) {
+    match kind {
+        ResourceKind::LoadBalancer => {
+            facts.unlabelled.load_balancers.extend(facts.load_balancers.extract_if(.., |it| it.id == id));
+        }
+        ResourceKind::Volume => facts.unlabelled.volumes.extend(facts.volumes.extract_if(.., |it| it.id == id)),
+        ResourceKind::Server
+        | ResourceKind::PlacementGroup
+        | ResourceKind::Firewall
+        | ResourceKind::SshKey
+        | ResourceKind::Network => {}
     }
 }
 
@@ -209,6 +240,15 @@ fn mark_changed(facts: &mut CloudFacts, step: &Step) {
         Step::ApplyFirewall { server, firewall, .. } => {
             facts.servers.iter_mut().filter(|s| s.id == *server).for_each(|s| s.firewalls.push(*firewall));
         }
+        Step::DetachVolume { volume, .. } => {
+            facts.volumes.iter_mut().filter(|it| it.id == *volume).for_each(|it| it.server = None);
+        }
+        Step::RemoveLoadBalancerService { load_balancer, listen_port, .. } => balancers(*load_balancer, &|balancer| {
+            balancer.services.retain(|service| service.listen_port != *listen_port);
+        }),
+        Step::DetachLoadBalancer { load_balancer, network, .. } => balancers(*load_balancer, &|balancer| {
+            balancer.private.retain(|place| place.network != *network);
+        }),
         Step::PowerOnServer { server, .. } => {
             facts.servers.iter_mut().filter(|s| s.id == *server).for_each(|s| s.status = ServerStatus::Starting);
         }

@@ -12,7 +12,9 @@ use helix_plan::step::NodePatch;
 
 use super::{Applier, Met};
 use crate::observe::KUBERNETES_USER;
-use crate::seams::{ClientConfigKind, InForce, StoreError, StoredClientConfig, TalosRoute};
+use crate::seams::{
+    ClientConfigKind, InForce, StoreError, StoredClientConfig, TalosRoute, Workload, WorkloadError, WorkloadRoute,
+};
 use crate::secrets::{ClientIdentity, TalosRole};
 
 /// How long the administrator's certificates are valid: a year, as Talos' own.
@@ -152,6 +154,24 @@ impl Applier<'_> {
         let mut met = not_at_hand("the way to the Kubernetes API");
         for (route, _) in self.access.to_cluster() {
             match self.seams.workload.delete_node(&route, machine).await {
+                Ok(()) => return Ok(()),
+                Err(error) => met = error.into(),
+            }
+        }
+        Err(met)
+    }
+
+    /// Asks the cluster's API by the ways in, one after the other, until one of them leads to it.
+    pub(super) async fn in_cluster<'a, F>(
+        &'a self,
+        ask: impl Fn(&'a dyn Workload, WorkloadRoute) -> F,
+    ) -> Result<(), Met>
+    where
+        F: Future<Output = Result<(), WorkloadError>>,
+    {
+        let mut met = not_at_hand("the way to the Kubernetes API");
+        for (route, _) in self.access.to_cluster() {
+            match ask(self.seams.workload.as_ref(), route).await {
                 Ok(()) => return Ok(()),
                 Err(error) => met = error.into(),
             }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use helix_plan::endpoints::{ApiEndpoints, api_endpoints};
+use helix_plan::endpoints::ApiEndpoints;
 use helix_plan::names::MachineName;
 use helix_plan::observed::CloudFacts;
 use helix_plan::secrets::{ClientCertificate, SecretBundle};
@@ -87,10 +87,18 @@ impl Access {
     }
 }
 
+impl BackupPlace {
+    /// Where the platform keeps its snapshots, if it is asked to keep any.
+    pub(crate) fn of(platform: &ValidatedPlatform) -> Option<Self> {
+        let backup = platform.backup.as_ref()?;
+        Some(Self { bucket: backup.bucket.clone(), versions: platform.versions.clone() })
+    }
+}
+
 /// Makes the ways in ready. Without usable credentials machines are asked as strangers only.
 pub(crate) fn prepare(
     seams: &Seams,
-    platform: &ValidatedPlatform,
+    endpoints: ApiEndpoints,
     cloud: &CloudFacts,
     bundle: Option<SecretBundle>,
     memory: &mut Memory,
@@ -119,11 +127,8 @@ pub(crate) fn prepare(
         credentials: memory.credentials.clone(),
         control_planes,
         workers: workers.collect(),
-        endpoints: api_endpoints(platform, cloud),
-        backup: platform
-            .backup
-            .as_ref()
-            .map(|backup| BackupPlace { bucket: backup.bucket.clone(), versions: platform.versions.clone() }),
+        endpoints,
+        backup: None,
         answered: None,
     }
 }

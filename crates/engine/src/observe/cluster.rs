@@ -37,17 +37,18 @@ pub(super) async fn etcd(
     }
 }
 
-/// The nodes of the cluster, through the front if it answers, else through a control plane; and the endpoint that has
-/// answered.
+/// What the cluster tells of itself, through the front if it answers, else through a control plane; and the endpoint that has
+/// answered. `leaving` says that the platform is being deleted.
 pub(super) async fn kubernetes(
     (workload, clock): (&dyn Workload, &dyn Clock),
     access: &Access,
+    leaving: bool,
     now: Timestamp,
 ) -> (Fact<KubernetesFacts>, Option<String>) {
     let questions: Vec<_> = access
         .to_cluster()
         .into_iter()
-        .map(|(route, is_front)| list(workload, clock, route, is_front).boxed())
+        .map(|(route, is_front)| list(workload, clock, route, is_front, leaving).boxed())
         .collect();
     let mut questions = questions.into_iter();
     let answer = match access.endpoints.front.as_ref().and_then(|_| questions.next()) {
@@ -55,9 +56,7 @@ pub(super) async fn kubernetes(
         None => race::first_good(clock, questions).await,
     };
     match answer {
-        Some(Ok(Listed { endpoint, through_endpoint, nodes, pods })) => {
-            (Fact::known(KubernetesFacts { through_endpoint, nodes, pods }, now), Some(endpoint))
-        }
+        Some(Ok((facts, endpoint))) => (Fact::known(facts, now), Some(endpoint)),
         Some(Err(error)) => {
             let missing = Missing::Unreachable { who: "the Kubernetes API".to_owned(), why: error.to_string() };
             (Fact::Missing(missing), None)
@@ -66,36 +65,32 @@ pub(super) async fn kubernetes(
     }
 }
 
-/// The nodes, and who told them.
-struct Listed {
-    endpoint: String,
-    through_endpoint: bool,
-    nodes: Vec<NodeFacts>,
-    pods: BTreeMap<String, Vec<PodFacts>>,
-}
-
+/// What one endpoint tells, and which.
 async fn list(
     workload: &dyn Workload,
     clock: &dyn Clock,
     route: WorkloadRoute,
     through_endpoint: bool,
-) -> Result<Listed, WorkloadError> {
-    let listed = race::within(clock, LIST, all(workload, &route).boxed()).await;
+    leaving: bool,
+) -> Result<(KubernetesFacts, String), WorkloadError> {
+    let listed = race::within(clock, LIST, all(workload, &route, leaving).boxed()).await;
     let endpoint = route.endpoint;
     match listed {
-        Some(answer) => answer.map(|(nodes, pods)| Listed { endpoint, through_endpoint, nodes, pods }),
+        Some(answer) => answer.map(|facts| (KubernetesFacts { through_endpoint, ..facts }, endpoint)),
         None => Err(WorkloadError::Unreachable { endpoint, why: format!("no answer within {} s", LIST.as_secs()) }),
     }
 }
 
-/// The nodes, and the pods of those that are being drained.
-async fn all(
-    workload: &dyn Workload,
-    route: &WorkloadRoute,
-) -> Result<(Vec<NodeFacts>, BTreeMap<String, Vec<PodFacts>>), WorkloadError> {
+/// The nodes, the pods of those that are being drained, and the Services that load balancers are made for; in a teardown
+/// the claims instead of the pods, because nothing is drained any more.
+async fn all(workload: &dyn Workload, route: &WorkloadRoute, leaving: bool) -> Result<KubernetesFacts, WorkloadError> {
     let nodes = workload.nodes(route).await?;
-    let pods = pods(workload, route, &nodes).await;
-    Ok((nodes, pods))
+    let services = workload.services(route).await?;
+    let (pods, claims) = match leaving {
+        true => (BTreeMap::new(), workload.claims(route).await?),
+        false => (pods(workload, route, &nodes).await, Vec::new()),
+    };
+    Ok(KubernetesFacts { nodes, pods, services, claims, ..KubernetesFacts::default() })
 }
 
 /// The pods of nodes that are being drained. A node that could not be asked about is left out, and so not taken for empty.

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use helix_plan::endpoints::ApiEndpoints;
 use helix_plan::names::{MachineName, PlatformIdentity};
 use helix_plan::observed::{
-    CloudFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, NodeFacts, PodFacts, Server, ServerStatus, TalosFacts,
+    ClaimFacts, CloudFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, NodeFacts, PodFacts, Server, ServerStatus,
+    ServiceFacts, TalosFacts,
 };
 use helix_plan::secrets::Secret;
 use helix_plan::step::NodePatch;
@@ -118,6 +119,22 @@ impl Workload for Stand {
         Ok(Vec::new())
     }
 
+    async fn services(&self, _: &WorkloadRoute) -> Result<Vec<ServiceFacts>, WorkloadError> {
+        Ok(Vec::new())
+    }
+
+    async fn claims(&self, _: &WorkloadRoute) -> Result<Vec<ClaimFacts>, WorkloadError> {
+        Ok(Vec::new())
+    }
+
+    async fn delete_service(&self, _: &WorkloadRoute, _: &ServiceFacts) -> Result<(), WorkloadError> {
+        Ok(())
+    }
+
+    async fn delete_claim(&self, _: &WorkloadRoute, _: &ClaimFacts) -> Result<(), WorkloadError> {
+        Ok(())
+    }
+
     async fn evict(&self, _: &WorkloadRoute, _: &PodFacts) -> Result<(), WorkloadError> {
         Ok(())
     }
@@ -198,7 +215,7 @@ async fn look(stand: &Stand) -> (Vec<bool>, Duration) {
 /// What the API said, whether through the front, and how long it took.
 async fn list(stand: &Stand) -> (Option<bool>, Option<String>, Duration) {
     let begun = Instant::now();
-    let (facts, answered) = cluster::kubernetes((stand, stand), &access(), stand.now()).await;
+    let (facts, answered) = cluster::kubernetes((stand, stand), &access(), false, stand.now()).await;
     let through = match facts {
         Fact::Known { value: KubernetesFacts { through_endpoint, .. }, .. } => Some(through_endpoint),
         Fact::Missing(_) => None,

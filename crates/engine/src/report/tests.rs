@@ -1,6 +1,7 @@
 //! What status says of platforms at which nobody looks.
 
 use helix_crds::{HelixPlatform, HelixPlatformStatus, PhaseName, PhaseState, PhaseStatus};
+use helix_plan::farewell::Farewell;
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, CloudFacts, Observed};
 use helix_plan::plan_teardown;
@@ -57,12 +58,15 @@ fn a_teardown_that_is_blocked_says_why() {
     let platform = was_ready();
     let now = Timestamp::UNIX_EPOCH;
     let mut observed = Observed::nothing(CloudFacts::default(), now);
-    let plan = plan_teardown(&observed, now);
-    assert_eq!(condition(&teardown_status(&platform, &plan, None, now), "Ready"), ("False", "Deleting"));
+    let leaving = |observed: &Observed| {
+        let plan = plan_teardown(&Farewell::of(&platform, now), observed, now);
+        teardown_status(&platform, &plan, None, Vec::new(), now)
+    };
+    assert_eq!(condition(&leaving(&observed), "Ready"), ("False", "Deleting"));
     let identity = PlatformIdentity { namespace: "here".into(), name: "sandbox".into(), uid: "uid".into() };
     let record = BootstrapRecord { machine: identity.machine("cp", 0), server_id: 1, at: now };
     observed.store.value_mut().unwrap().bootstrap = Some(record);
-    let status = teardown_status(&platform, &plan_teardown(&observed, now), None, now);
+    let status = leaving(&observed);
     assert_eq!(condition(&status, "Ready"), ("False", "WrongProject"));
     assert_eq!(condition(&status, "Degraded"), ("True", "WrongProject"));
     assert_eq!(condition(&status, "Progressing"), ("False", "WrongProject"));

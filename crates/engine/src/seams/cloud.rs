@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use crate::budget::BudgetSnapshot;
 
-/// What the whole project holds that carries any platform's UID label, and the images.
+/// What the whole project holds that carries any platform's UID label, the images, and the load balancers and volumes that
+/// carry none.
 pub type ProjectFacts = CloudFacts;
 
 /// A mutation that was accepted: what it made, as far as it is known, and the actions that will make it true.
@@ -151,6 +152,24 @@ pub trait Cloud: Send + Sync {
     async fn attach_server(&self, lane: Lane, server: u64, network: u64) -> Result<Accepted<()>, CloudError>;
     /// Powers a server on.
     async fn power_on(&self, lane: Lane, server: u64) -> Result<Accepted<()>, CloudError>;
+    /// Takes a volume from the server that has it.
+    async fn detach_volume(&self, lane: Lane, volume: u64) -> Result<Accepted<()>, CloudError>;
+    /// Takes the service that listens on a port from a load balancer; one that is gone is success.
+    async fn remove_load_balancer_service(
+        &self,
+        lane: Lane,
+        load_balancer: u64,
+        listen_port: u16,
+    ) -> Result<Accepted<()>, CloudError>;
+    /// Takes a load balancer out of a network; not being in it is success.
+    async fn detach_load_balancer(
+        &self,
+        lane: Lane,
+        load_balancer: u64,
+        network: u64,
+    ) -> Result<Accepted<()>, CloudError>;
+    /// Gives a resource other labels, all of them.
+    async fn set_labels(&self, lane: Lane, kind: ResourceKind, id: u64, labels: &Tags) -> Result<(), CloudError>;
     /// Deletes a resource by id; one that is gone is success.
     async fn delete(&self, lane: Lane, kind: ResourceKind, id: u64) -> Result<Accepted<()>, CloudError>;
 

@@ -64,6 +64,8 @@ pub trait Store: Send + Sync {
         platform: &PlatformIdentity,
         config: &StoredClientConfig,
     ) -> Result<(), StoreError>;
+    /// Since when this platform's bundle has been stored; none where there is none, or another's.
+    async fn bundle_since(&self, platform: &PlatformIdentity) -> Result<Option<Timestamp>, StoreError>;
     /// Deletes everything of the platform but its receipt; what is gone is success.
     async fn forget(&self, platform: &PlatformIdentity) -> Result<(), StoreError>;
     /// Stores the receipt of a teardown in place of an earlier one's; it outlives the platform.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use helix_plan::names::MachineName;
-use helix_plan::observed::{NodeFacts, PodFacts};
+use helix_plan::observed::{ClaimFacts, NodeFacts, PodFacts, ServiceFacts};
 use helix_plan::secrets::Secret;
 use helix_plan::step::NodePatch;
 
@@ -42,6 +42,16 @@ pub trait Workload: Send + Sync {
     async fn nodes(&self, route: &WorkloadRoute) -> Result<Vec<NodeFacts>, WorkloadError>;
     /// The pods on a node that a drain has to see off.
     async fn pods_on(&self, route: &WorkloadRoute, node: &MachineName) -> Result<Vec<PodFacts>, WorkloadError>;
+    /// All Services of type LoadBalancer.
+    async fn services(&self, route: &WorkloadRoute) -> Result<Vec<ServiceFacts>, WorkloadError>;
+    /// All claims to volumes of Hetzner's driver that go with their claims. One that is being deleted is told until its
+    /// volume is gone, too.
+    async fn claims(&self, route: &WorkloadRoute) -> Result<Vec<ClaimFacts>, WorkloadError>;
+    /// Deletes a Service, if it is still the one of that UID; one that is gone is success.
+    async fn delete_service(&self, route: &WorkloadRoute, service: &ServiceFacts) -> Result<(), WorkloadError>;
+    /// Deletes a claim, if it is still the one of that UID, and the pods that use it: no other pod gets it then. What is
+    /// gone is success.
+    async fn delete_claim(&self, route: &WorkloadRoute, claim: &ClaimFacts) -> Result<(), WorkloadError>;
     /// Asks a pod to leave; one that is gone is success.
     ///
     /// # Errors

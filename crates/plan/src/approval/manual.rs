@@ -99,6 +99,12 @@ fn part(step: &Step) -> Part {
         | Step::DeleteNode { .. }
         | Step::MarkNode { .. }
         | Step::EvictPods { .. }
+        | Step::DeleteService(_)
+        | Step::DeleteClaim(_)
+        | Step::DetachVolume { .. }
+        | Step::RemoveLoadBalancerService { .. }
+        | Step::DetachLoadBalancer { .. }
+        | Step::ReleaseResource { .. }
         | Step::ForgetSecrets => Part::Along,
         Step::AddLoadBalancerTarget { .. }
         | Step::RemoveLoadBalancerTarget { .. }

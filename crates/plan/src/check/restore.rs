@@ -145,7 +145,7 @@ mod tests {
             destruction: Destruction::default(),
             approved: true,
         };
-        let subject = Subject { identity: &identity(), platform: None, observed, plan: &plan };
+        let subject = Subject { identity: &identity(), platform: None, observed, farewell: None, plan: &plan };
         check(&subject).into_iter().map(|Violation { check, .. }| check).collect()
     }
 

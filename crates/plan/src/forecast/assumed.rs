@@ -50,6 +50,7 @@ pub(super) fn highest_id(cloud: &CloudFacts) -> u64 {
     let ids = ids.chain(cloud.placement_groups.iter().map(|resource| resource.id));
     let ids = ids.chain(cloud.load_balancers.iter().map(|resource| resource.id));
     let ids = ids.chain(cloud.servers.iter().map(|resource| resource.id));
+    let ids = ids.chain(cloud.volumes.iter().map(|resource| resource.id));
     let ids = ids.chain(cloud.images.iter().map(|resource| resource.id));
     ids.max().unwrap_or(0)
 }

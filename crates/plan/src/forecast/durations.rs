@@ -62,6 +62,10 @@ pub(super) const PODS_LISTED: SignedDuration = SignedDuration::from_secs(1);
 /// From the request until pods have left: Kubernetes' own grace period.
 pub(super) const PODS_LEFT: SignedDuration = SignedDuration::from_secs(30);
 
+/// From the request until the cluster's own controllers have removed a load balancer or a volume: pods' grace period, and
+/// what it takes to leave a server (seen: 3 s).
+pub(super) const REMOVED_INSIDE: SignedDuration = SignedDuration::from_secs(33);
+
 /// Until a node whose machine is up says that it is Ready, where there is a pod network (estimate).
 pub(super) const NODE_READY: SignedDuration = SignedDuration::from_secs(10);
 
@@ -82,6 +86,7 @@ pub fn of_step(step: &Step) -> Option<SignedDuration> {
         Step::ReconfigureMachine { reboot: true, .. } => Some(REBOOTED),
         Step::ReconfigureMachine { reboot: false, .. } => Some(RECONFIGURED),
         Step::DeleteResource { kind: ResourceKind::Server, .. } => Some(SERVER_DELETED),
+        Step::DeleteService(_) | Step::DeleteClaim(_) => Some(REMOVED_INSIDE),
         _ => None,
     }
 }

@@ -47,9 +47,7 @@ impl World<'_> {
             Step::AttachLoadBalancer { load_balancer, network, .. } => {
                 self.balancer(*load_balancer, |it| it.private = vec![place(*network)]);
             }
-            Step::AddLoadBalancerTarget { load_balancer, server, .. } => self.balancer(*load_balancer, |it| {
-                it.targets.push(LoadBalancerTarget { server: *server, health: TargetHealth::Unknown });
-            }),
+            Step::AddLoadBalancerTarget { load_balancer, server, .. } => self.add_target(*load_balancer, *server),
             Step::RemoveLoadBalancerTarget { load_balancer, server, .. } => {
                 self.balancer(*load_balancer, |it| it.targets.retain(|target| target.server != *server));
             }
@@ -60,17 +58,22 @@ impl World<'_> {
                 self.observed.talos.remove(machine);
             }
             Step::DeleteResource { kind, id, .. } => self.at_hetzner(|cloud| delete(cloud, *kind, *id)),
+            Step::DeleteService(_)
+            | Step::DeleteClaim(_)
+            | Step::DetachVolume { .. }
+            | Step::RemoveLoadBalancerService { .. }
+            | Step::DetachLoadBalancer { .. }
+            | Step::ReleaseResource { .. } => self.take_leave(step),
             Step::ConfigureMachine { inputs, digest, .. } => {
                 self.configured.insert(inputs.machine.clone(), Configured::by(inputs, digest));
                 self.observed.talos.insert(inputs.machine.clone(), Fact::Missing(Missing::NotThereYet));
             }
             Step::BootstrapEtcd { machine, .. } => self.bootstrap(machine),
-            Step::RecordRestore(record) => self.in_store(|it| it.restore = Some(record.clone())),
-            Step::RecoverEtcd { machine, .. } => self.bootstrap(machine),
-            Step::TakeSnapshot { key, .. } => self.snapshot(key),
-            Step::PruneSnapshot { key } => self.snapshots(|it| it.retain(|snapshot| snapshot.key != *key)),
-            // Its node registers as any other.
-            Step::RestartKubelet { .. } => {}
+            Step::RecordRestore(_)
+            | Step::RecoverEtcd { .. }
+            | Step::TakeSnapshot { .. }
+            | Step::PruneSnapshot { .. }
+            | Step::RestartKubelet { .. } => self.save_or_restore(step),
             Step::RemoveEtcdMember { member, .. } => self.remove_member(*member),
             Step::PatchNode { machine, patch } => self.patch_node(machine, patch),
             Step::DeleteNode { machine } => self.delete_node(machine),
@@ -79,6 +82,13 @@ impl World<'_> {
                 self.patch_node(machine, &NodePatch::unmark(*stays_cordoned));
             }
             Step::EvictPods { machine, .. } => self.pods_leave(machine),
+            Step::UpgradeTalos { .. } | Step::ReconfigureMachine { .. } => self.change_machine(step),
+        }
+    }
+
+    /// What changes a machine that runs, and may reboot it.
+    fn change_machine(&mut self, step: &Step) {
+        match step {
             Step::UpgradeTalos { machine, version, .. } => {
                 self.installed.insert(machine.clone(), version.clone());
                 self.reboot(machine, durations::UPGRADED);
@@ -89,6 +99,18 @@ impl World<'_> {
                     self.reboot(&inputs.machine, durations::REBOOTED);
                 }
             }
+            _ => {}
+        }
+    }
+
+    /// What concerns snapshots of etcd. A kubelet that was restarted registers its node as any other.
+    fn save_or_restore(&mut self, step: &Step) {
+        match step {
+            Step::RecordRestore(record) => self.in_store(|it| it.restore = Some(record.clone())),
+            Step::RecoverEtcd { machine, .. } => self.bootstrap(machine),
+            Step::TakeSnapshot { key, .. } => self.snapshot(key),
+            Step::PruneSnapshot { key } => self.snapshots(|it| it.retain(|snapshot| snapshot.key != *key)),
+            _ => {}
         }
     }
 
@@ -111,6 +133,10 @@ impl World<'_> {
 
     fn balancer(&mut self, id: u64, change: impl FnMut(&mut LoadBalancer)) {
         self.at_hetzner(|cloud| cloud.load_balancers.iter_mut().filter(|it| it.id == id).for_each(change));
+    }
+
+    fn add_target(&mut self, balancer: u64, server: u64) {
+        self.balancer(balancer, |it| it.targets.push(LoadBalancerTarget { server, health: TargetHealth::Unknown }));
     }
 
     fn server(&mut self, id: u64, change: impl FnMut(&mut Server)) {
@@ -307,7 +333,11 @@ fn delete(cloud: &mut CloudFacts, kind: ResourceKind, id: u64) {
         ResourceKind::Server => {
             cloud.servers.iter_mut().filter(|it| it.id == id).for_each(|it| it.status = ServerStatus::Deleting);
         }
-        ResourceKind::LoadBalancer => cloud.load_balancers.retain(|it| it.id != id),
+        ResourceKind::LoadBalancer => {
+            cloud.load_balancers.retain(|it| it.id != id);
+            cloud.unlabelled.load_balancers.retain(|it| it.id != id);
+        }
+        ResourceKind::Volume => cloud.volumes.retain(|it| it.id != id),
         ResourceKind::PlacementGroup => cloud.placement_groups.retain(|it| it.id != id),
         ResourceKind::Firewall => cloud.firewalls.retain(|it| it.id != id),
         ResourceKind::SshKey => cloud.ssh_keys.retain(|it| it.id != id),

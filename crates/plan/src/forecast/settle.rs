@@ -22,7 +22,8 @@ impl World<'_> {
         let machines = platform.and_then(|platform| self.settle_machines(platform));
         let balancers = self.settle_load_balancers();
         let servers = self.settle_servers();
-        [cluster, machines, balancers, servers].into_iter().flatten().max()
+        let inside = self.settle_inside();
+        [cluster, machines, balancers, servers, inside].into_iter().flatten().max()
     }
 
     /// Servers come up, get their addresses, and go.
@@ -157,8 +158,11 @@ fn leave(cloud: &mut CloudFacts) -> Option<SignedDuration> {
     for group in &mut cloud.placement_groups {
         group.servers.retain(|server| !left.contains(server));
     }
-    for balancer in &mut cloud.load_balancers {
+    for balancer in cloud.load_balancers.iter_mut().chain(&mut cloud.unlabelled.load_balancers) {
         balancer.targets.retain(|target| !left.contains(&target.server));
+    }
+    for volume in cloud.volumes.iter_mut().chain(&mut cloud.unlabelled.volumes) {
+        volume.server = volume.server.filter(|server| !left.contains(server));
     }
     Some(durations::SERVER_DELETED)
 }

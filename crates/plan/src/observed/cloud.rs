@@ -1,6 +1,7 @@
 //! Facts from Hetzner: the resources of one platform, by kind, as its API describes them.
 //!
-//! Only what a decision needs. What carries the platform's UID label is listed; [`Image`]s belong to the project.
+//! Only what a decision needs. What carries the platform's UID label is listed; [`Image`]s belong to the project, and
+//! [`Unlabelled`] to nobody that labels say.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -27,21 +28,34 @@ pub struct CloudFacts {
     pub load_balancers: Vec<LoadBalancer>,
     /// Servers.
     pub servers: Vec<Server>,
+    /// Volumes.
+    pub volumes: Vec<Volume>,
+    /// What carries no platform's label: what was made from inside a cluster is among it.
+    pub unlabelled: Unlabelled,
     /// Snapshots with a `helix.dev/talos-version` label.
     pub images: Vec<Image>,
 }
 
 impl CloudFacts {
-    /// Whether nothing of the platform is left; images are the project's.
+    /// Whether nothing that carries the platform's label is left; images are the project's.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { networks, firewalls, ssh_keys, placement_groups, load_balancers, servers, images: _ } = self;
+        let Self { networks, firewalls, ssh_keys, placement_groups, load_balancers, servers, volumes, .. } = self;
         networks.is_empty()
             && firewalls.is_empty()
             && ssh_keys.is_empty()
             && placement_groups.is_empty()
             && load_balancers.is_empty()
             && servers.is_empty()
+            && volumes.is_empty()
+    }
+
+    /// Whether a load balancer hangs on the platform's network or on one of its servers.
+    #[must_use]
+    pub fn holds(&self, balancer: &LoadBalancer) -> bool {
+        let ours = |place: &PrivateNet| self.networks.iter().any(|network| network.id == place.network);
+        let at_ours = |target: &LoadBalancerTarget| self.servers.iter().any(|server| server.id == target.server);
+        balancer.private.iter().any(ours) || balancer.targets.iter().any(at_ours)
     }
 
     /// Whether nothing is left that uses other resources: no server and no load balancer.
@@ -56,6 +70,15 @@ impl CloudFacts {
     pub fn private_ipv4(&self, places: &[PrivateNet]) -> Option<Ipv4Addr> {
         places.iter().find(|place| self.networks.iter().any(|network| network.id == place.network))?.ip
     }
+}
+
+/// Load balancers and volumes of the project that carry no platform's label.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unlabelled {
+    /// Load balancers.
+    pub load_balancers: Vec<LoadBalancer>,
+    /// Volumes.
+    pub volumes: Vec<Volume>,
 }
 
 /// A place in a private network.
@@ -254,6 +277,23 @@ impl Server {
     pub fn is_in(&self, network: u64) -> bool {
         self.private.iter().any(|place| place.network == network)
     }
+}
+
+/// A disk that outlives servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Hetzner's id.
+    pub id: u64,
+    /// Unique name.
+    pub name: String,
+    /// Labels.
+    pub labels: Tags,
+    /// Hetzner's name of the location.
+    pub location: String,
+    /// Its size in GB.
+    pub size_gb: u32,
+    /// The id of the server that has it; not always one of the platform's.
+    pub server: Option<u64>,
 }
 
 /// A snapshot that boots Talos.

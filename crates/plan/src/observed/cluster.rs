@@ -292,6 +292,32 @@ pub struct PodFacts {
     pub leaving: bool,
 }
 
+/// A Service of type LoadBalancer: the cloud controller manager makes a load balancer for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ServiceFacts {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID, which the load balancer carries as a label.
+    pub uid: String,
+    /// Since when it is being deleted, if it is; it is there until its load balancer is gone.
+    pub leaving: Option<Timestamp>,
+}
+
+/// A claim to a volume of Hetzner's that goes with the claim (its reclaim policy is `Delete`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ClaimFacts {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Since when it is being deleted, if it is; told until its volume is gone.
+    pub leaving: Option<Timestamp>,
+}
+
 /// The workload cluster, as its API server tells.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct KubernetesFacts {
@@ -301,6 +327,10 @@ pub struct KubernetesFacts {
     pub nodes: Vec<NodeFacts>,
     /// The pods that have still to leave, by the name of their node; only marked nodes are asked about.
     pub pods: BTreeMap<String, Vec<PodFacts>>,
+    /// All Services of type LoadBalancer.
+    pub services: Vec<ServiceFacts>,
+    /// All claims whose volumes go with them; asked for in a teardown alone.
+    pub claims: Vec<ClaimFacts>,
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub use roster::{Leaving, Roster};
 
 use crate::disruption::Mark;
 use crate::endpoints::api_endpoints;
+use crate::farewell::Farewell;
 use crate::names::MachineName;
 use crate::observed::{CloudFacts, NodeFacts, Observed, Readiness, Server, StoreFacts};
 use crate::report::{Block, Wait};
@@ -162,7 +163,10 @@ impl Concern {
             Self::Rollout => rollout::plan(context),
             Self::ClientConfigs => client_configs::plan(context),
             Self::NotBuilt(phase) => Outcome::blocked(Block::PhaseNotImplemented(phase)),
-            Self::Teardown => teardown::plan(context.observed, context.cloud, context.store, context.now),
+            Self::Teardown => {
+                let farewell = Farewell::plain(context.now);
+                teardown::plan(&farewell, context.observed, context.cloud, context.store, context.now)
+            }
         }
     }
 }

@@ -313,8 +313,9 @@ impl Rollout<'_, '_> {
         let Self { context, steps, mut states, .. } = self;
         states.sort_by_key(|state| match state {
             State::Blocked(_) => 0,
-            State::WaitingOn(Wait::Turn { .. } | Wait::Upgrade { .. } | Wait::Successor { .. }) => 2,
-            State::WaitingOn(Wait::Held { .. } | Wait::Window) => 3,
+            State::WaitingOn(Wait::Window) => 2,
+            State::WaitingOn(Wait::Turn { .. } | Wait::Upgrade { .. } | Wait::Successor { .. }) => 3,
+            State::WaitingOn(Wait::Held { .. }) => 4,
             _ => 1,
         });
         if let (true, Some(State::WaitingOn(rest @ (Wait::Held { .. } | Wait::Window)))) =

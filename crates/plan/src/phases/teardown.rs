@@ -1,24 +1,60 @@
 //! The end of a platform: everything that carries its label is deleted, users before what they use. The secrets go when
 //! no server is left, and before the last resource. Works on whatever is there, so half-built platforms go the same way.
+//!
+//! What was made from inside the cluster goes first, while there is a cluster: its own controllers are asked to remove it
+//! ([`inside`]). What they leave, and what nobody can be asked about any more, is deleted by its proof ([`crate::inside`]).
+//! What is to stay is stripped of what only this platform had use for, and let go of ([`kept`]).
+
+mod inside;
+mod kept;
 
 use jiff::Timestamp;
 
 use super::Outcome;
+use crate::farewell::Farewell;
 use crate::guard::{self, Guard};
+use crate::inside::proved;
 use crate::observed::{CloudFacts, Observed, ServerStatus, StoreFacts};
 use crate::report::{Block, Wait};
 use crate::step::{ResourceKind, Step};
 
 /// One resource that is left.
 struct Left {
-    id: u64,
+    kind: ResourceKind,
     name: String,
-    going: bool,
+    /// What has to be done about it now; nothing while it is on its way out.
+    step: Option<Step>,
 }
 
-pub(crate) fn plan(observed: &Observed, cloud: &CloudFacts, store: &StoreFacts, now: Timestamp) -> Outcome {
+impl Left {
+    fn deleted(kind: ResourceKind, id: u64, name: &str) -> Self {
+        let step = Step::DeleteResource { kind, id, name: name.to_owned() };
+        Self { kind, name: name.to_owned(), step: Some(step) }
+    }
+
+    fn words(&self) -> String {
+        format!("{} {}", self.kind.words(), self.name)
+    }
+}
+
+pub(crate) fn plan(
+    farewell: &Farewell,
+    observed: &Observed,
+    cloud: &CloudFacts,
+    store: &StoreFacts,
+    now: Timestamp,
+) -> Outcome {
+    if let Some(outcome) = inside::plan(farewell, observed, store, cloud, now) {
+        return outcome;
+    }
+    // Before the servers: some hang on nothing else that could prove whose they are.
+    let from_inside: Vec<Left> =
+        proved(cloud, farewell).map(|it| Left::deleted(ResourceKind::LoadBalancer, it.id, &it.name)).collect();
+    if !from_inside.is_empty() {
+        return carry_on(from_inside, now);
+    }
     if !cloud.is_unused() && guard::holds(Guard::SecretsLast) {
-        return delete(true, cloud, now);
+        return carry_on(left_of(true, farewell, cloud), now);
     }
     // No server is left that the secrets could be needed for. They go while something is there still: that secrets are
     // stored and the project is empty can then only mean that it is the wrong project.
@@ -27,47 +63,51 @@ pub(crate) fn plan(observed: &Observed, cloud: &CloudFacts, store: &StoreFacts, 
             Outcome::blocked(Block::WrongProject { platform: record.machine.platform().to_owned() })
         }
         _ if !store.is_empty() => Outcome::step(Step::ForgetSecrets),
-        _ if !cloud.is_empty() => delete(false, cloud, now),
+        _ if !cloud.is_empty() => carry_on(left_of(false, farewell, cloud), now),
         _ => Outcome::done("nothing of the platform is left", observed.cloud.at().or(Some(now))),
     }
 }
 
-/// Deletes either what uses other resources, which are servers and load balancers, or the rest; and waits for what is on
-/// its way out.
-fn delete(users: bool, cloud: &CloudFacts, now: Timestamp) -> Outcome {
-    let is_user = |kind: &ResourceKind| matches!(kind, ResourceKind::Server | ResourceKind::LoadBalancer);
-    let mut steps = Vec::new();
-    let mut left = Vec::new();
-    for kind in ResourceKind::TEARDOWN_ORDER.into_iter().filter(|kind| is_user(kind) == users) {
-        for resource in left_of(kind, cloud) {
-            if !resource.going {
-                steps.push(Step::DeleteResource { kind, id: resource.id, name: resource.name.clone() });
-            }
-            left.push(format!("{} {}", kind.words(), resource.name));
-        }
-    }
+/// Does what can be done about what is left, or waits for what is on its way out.
+fn carry_on(left: Vec<Left>, now: Timestamp) -> Outcome {
+    let steps: Vec<Step> = left.iter().filter_map(|left| left.step.clone()).collect();
     match left.first() {
         // What is still there is servers on their way out; everything else goes with its request.
         Some(example) if steps.is_empty() => {
-            let wait = Wait::Deletion { left: left.len(), example: example.clone() };
+            let wait = Wait::Deletion { left: left.len(), example: example.words() };
             Outcome::waiting_for_servers(wait, now)
         }
         _ => Outcome::steps(steps),
     }
 }
 
-fn left_of(kind: ResourceKind, cloud: &CloudFacts) -> Vec<Left> {
-    let left = |id: u64, name: &String| Left { id, name: name.clone(), going: false };
+/// What is left of what uses other resources, which are servers and load balancers, or of the rest.
+fn left_of(users: bool, farewell: &Farewell, cloud: &CloudFacts) -> Vec<Left> {
+    let is_user = |kind: &ResourceKind| matches!(kind, ResourceKind::Server | ResourceKind::LoadBalancer);
+    let kinds = ResourceKind::TEARDOWN_ORDER.into_iter().filter(|kind| is_user(kind) == users);
+    kinds.flat_map(|kind| of_kind(kind, farewell, cloud)).collect()
+}
+
+fn of_kind(kind: ResourceKind, farewell: &Farewell, cloud: &CloudFacts) -> Vec<Left> {
+    let keeps = farewell.keeps(kind);
+    let gone = |id: u64, name: &str| Left::deleted(kind, id, name);
     match kind {
         ResourceKind::Server => cloud
             .servers
             .iter()
-            .map(|s| Left { going: s.status == ServerStatus::Deleting, ..left(s.id, &s.name) })
+            .map(|server| match server.status {
+                ServerStatus::Deleting => Left { step: None, ..gone(server.id, &server.name) },
+                _ => gone(server.id, &server.name),
+            })
             .collect(),
-        ResourceKind::LoadBalancer => cloud.load_balancers.iter().map(|r| left(r.id, &r.name)).collect(),
-        ResourceKind::PlacementGroup => cloud.placement_groups.iter().map(|r| left(r.id, &r.name)).collect(),
-        ResourceKind::Firewall => cloud.firewalls.iter().map(|r| left(r.id, &r.name)).collect(),
-        ResourceKind::SshKey => cloud.ssh_keys.iter().map(|r| left(r.id, &r.name)).collect(),
-        ResourceKind::Network => cloud.networks.iter().map(|r| left(r.id, &r.name)).collect(),
+        ResourceKind::LoadBalancer if keeps => {
+            cloud.load_balancers.iter().map(|it| kept::load_balancer(it, cloud)).collect()
+        }
+        ResourceKind::LoadBalancer => cloud.load_balancers.iter().map(|it| gone(it.id, &it.name)).collect(),
+        ResourceKind::Volume => cloud.volumes.iter().map(|it| kept::volume(it, keeps)).collect(),
+        ResourceKind::PlacementGroup => cloud.placement_groups.iter().map(|it| gone(it.id, &it.name)).collect(),
+        ResourceKind::Firewall => cloud.firewalls.iter().map(|it| gone(it.id, &it.name)).collect(),
+        ResourceKind::SshKey => cloud.ssh_keys.iter().map(|it| gone(it.id, &it.name)).collect(),
+        ResourceKind::Network => cloud.networks.iter().map(|it| gone(it.id, &it.name)).collect(),
     }
 }

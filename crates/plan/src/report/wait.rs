@@ -111,6 +111,18 @@ pub enum Wait {
         /// When it is tried again.
         at: Timestamp,
     },
+    /// The cluster is to tell what was made from inside of it, before its servers go.
+    ClusterTells {
+        /// When it is waited for no longer.
+        until: Timestamp,
+    },
+    /// The cluster's own controllers remove what they have made.
+    Controllers {
+        /// What for, as `Service shop/web`.
+        objects: Vec<String>,
+        /// When they are waited for no longer.
+        until: Timestamp,
+    },
     /// Resources are being deleted.
     Deletion {
         /// How many are left.
@@ -180,6 +192,15 @@ impl fmt::Display for Wait {
             }
             Self::Effect { target } => write!(f, "{target} is coming up"),
             Self::Retry { target, message, at } => write!(f, "{target}: {message} (next try at {at:.0})"),
+            Self::ClusterTells { until } => {
+                write!(f, "the cluster is asked what was made from inside of it (until {until:.0} at the latest)")
+            }
+            Self::Controllers { objects, until } => write!(
+                f,
+                "the cluster's own controllers remove what they have made for {} (until {until:.0}; what is left then \
+                 Helix deletes itself, where it is proved to be the cluster's)",
+                some(objects)
+            ),
             Self::Deletion { left, example } => write!(f, "{left} resources are still being deleted, as {example}"),
         }
     }

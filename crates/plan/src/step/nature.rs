@@ -45,7 +45,9 @@ impl Step {
             Self::CreateLoadBalancer(new) => target("load balancer", &new.name),
             Self::SetLoadBalancerService { name, .. }
             | Self::SetLoadBalancerPublic { name, .. }
-            | Self::AttachLoadBalancer { name, .. } => target("load balancer", name),
+            | Self::AttachLoadBalancer { name, .. }
+            | Self::RemoveLoadBalancerService { name, .. }
+            | Self::DetachLoadBalancer { name, .. } => target("load balancer", name),
             Self::AddLoadBalancerTarget { machine, .. } => target("load balancer target", machine.to_string()),
             Self::RemoveLoadBalancerTarget { server, machine, .. } => target(
                 "load balancer target",
@@ -73,7 +75,12 @@ impl Step {
             Self::EvictPods { machine, .. } => target("pods on", machine.to_string()),
             Self::UpgradeTalos { machine, .. } => target("Talos on", machine.to_string()),
             Self::ReconfigureMachine { inputs, .. } => target("configuration of", inputs.machine.to_string()),
-            Self::DeleteResource { kind, name, .. } => target(kind.words(), name),
+            Self::DeleteService(it) => target("Service", format!("{}/{}", it.namespace, it.name)),
+            Self::DeleteClaim(it) => target("claim", format!("{}/{}", it.namespace, it.name)),
+            Self::DetachVolume { name, .. } => target("volume", name),
+            Self::DeleteResource { kind, name, .. } | Self::ReleaseResource { kind, name, .. } => {
+                target(kind.words(), name)
+            }
         }
     }
 
@@ -111,7 +118,12 @@ impl Step {
             Self::RestartKubelet { .. } => "restart",
             Self::BootstrapEtcd { .. } => "bootstrap",
             Self::RemoveLoadBalancerTarget { .. } | Self::RemoveEtcdMember { .. } => "remove",
+            Self::RemoveLoadBalancerService { .. } => "strip",
+            Self::DetachVolume { .. } | Self::DetachLoadBalancer { .. } => "detach",
+            Self::ReleaseResource { .. } => "release",
             Self::DeleteNode { .. }
+            | Self::DeleteService(_)
+            | Self::DeleteClaim(_)
             | Self::DeleteResource { .. }
             | Self::PruneSnapshot { .. }
             | Self::ForgetSecrets => "delete",
@@ -141,6 +153,8 @@ impl Step {
             | Self::UpgradeTalos { .. }
             | Self::ReconfigureMachine { .. }
             | Self::DeleteNode { .. }
+            | Self::DeleteService(_)
+            | Self::DeleteClaim(_)
             | Self::ForgetSecrets => 0,
             Self::CreateNetwork(_)
             | Self::AddSubnet { .. }
@@ -158,6 +172,10 @@ impl Step {
             | Self::AttachServer { .. }
             | Self::ApplyFirewall { .. }
             | Self::PowerOnServer { .. }
+            | Self::DetachVolume { .. }
+            | Self::RemoveLoadBalancerService { .. }
+            | Self::DetachLoadBalancer { .. }
+            | Self::ReleaseResource { .. }
             | Self::DeleteResource { .. } => 1,
         }
     }
@@ -166,7 +184,9 @@ impl Step {
     #[must_use]
     pub fn disruption(&self) -> Disruption {
         match self {
-            Self::DeleteResource { .. } | Self::ForgetSecrets => Disruption::Destroy,
+            Self::DeleteService(_) | Self::DeleteClaim(_) | Self::DeleteResource { .. } | Self::ForgetSecrets => {
+                Disruption::Destroy
+            }
             Self::MarkNode { mark: Mark { cause: Cause::Leave, .. }, .. } | Self::EvictPods { .. } => Disruption::Drain,
             Self::UpgradeTalos { .. } | Self::ReconfigureMachine { reboot: true, .. } => Disruption::Reboot,
             _ => Disruption::None,
@@ -177,7 +197,14 @@ impl Step {
     #[must_use]
     pub fn lane(&self) -> Lane {
         match self {
-            Self::DeleteResource { .. } | Self::ForgetSecrets => Lane::Teardown,
+            Self::DeleteService(_)
+            | Self::DeleteClaim(_)
+            | Self::DetachVolume { .. }
+            | Self::RemoveLoadBalancerService { .. }
+            | Self::DetachLoadBalancer { .. }
+            | Self::ReleaseResource { .. }
+            | Self::DeleteResource { .. }
+            | Self::ForgetSecrets => Lane::Teardown,
             Self::CreateServer(new) if !new.machine.is_control_plane() => Lane::Workers,
             Self::AttachServer { machine, .. }
             | Self::ApplyFirewall { machine, .. }

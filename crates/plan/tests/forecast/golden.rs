@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use helix_crds::{HelixPlatform, PhaseName, labels};
 use helix_plan::catalogue::dated_table;
+use helix_plan::farewell::Farewell;
 use helix_plan::forecast::{assumed, forecast, forecast_teardown};
 use helix_plan::names::MachineName;
-use helix_plan::observed::{CloudFacts, Observed, Readiness, Setback, SetbackKind};
+use helix_plan::observed::{CloudFacts, Fact, Missing, Observed, Readiness, Setback, SetbackKind};
 use helix_plan::validated::ValidatedPlatform;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -47,6 +48,21 @@ struct Scenario {
     /// Machines that nobody may touch.
     #[serde(default)]
     held: Vec<String>,
+    /// Services of type LoadBalancer in the cluster, recorded and with their load balancers.
+    #[serde(default)]
+    services: Vec<String>,
+    /// Claims in the cluster, whose volumes go with them.
+    #[serde(default)]
+    claims: Vec<String>,
+    /// Volumes with the platform's label, at one of its servers.
+    #[serde(default)]
+    volumes: Vec<String>,
+    /// Load balancers that are like those from inside the cluster, and are not proved to be.
+    #[serde(default)]
+    look_alikes: bool,
+    /// Whether nobody in the cluster answers.
+    #[serde(default)]
+    silent: bool,
     /// Machines whose replacement is asked for.
     #[serde(default)]
     replaced: Vec<String>,
@@ -135,7 +151,17 @@ fn play(scenario: Scenario) -> String {
     let servers = world.cloud.value().expect("Hetzner is known").servers.iter();
     world.intents.replace = servers.filter(|it| scenario.replaced.contains(&it.name)).map(|it| it.id).collect();
     if scenario.deleting {
-        return listing(&forecast_teardown(&was.identity, world, now()), None);
+        crate::inside::befall(&scenario.services, &scenario.claims, &scenario.volumes, &was.identity, &mut world);
+        if scenario.look_alikes {
+            crate::inside::look_alikes(&mut world);
+        }
+        if scenario.silent {
+            let why = Missing::Unreachable { who: "the Kubernetes API".to_owned(), why: "timed out".to_owned() };
+            world.kubernetes = Fact::Missing(why);
+        }
+        let services = scenario.services.iter().map(|name| crate::inside::uid(name)).collect();
+        let farewell = Farewell { services, ..Farewell::of(&platform, now()) };
+        return listing(&forecast_teardown(&was.identity, &farewell, world, now()), None);
     }
     let told = forecast(&wanted, world.clone(), now());
     let text = listing(&told, Some(wanted.until));

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use helix_crds::PhaseName;
+use helix_plan::farewell::Farewell;
 use helix_plan::forecast::{Ending, Forecast, assumed, forecast, forecast_teardown};
 use helix_plan::observed::{CloudFacts, Observed};
 use helix_plan::plan;
@@ -120,7 +121,7 @@ proptest! {
         let mut world = from_nothing(&platform).world;
         let all = losses(&world);
         befall(picks.iter().map(|pick| pick.get(&all)), &mut world);
-        let forecast = forecast_teardown(&platform.identity, world, now());
+        let forecast = forecast_teardown(&platform.identity, &Farewell::plain(now()), world, now());
         prop_assert_eq!(&forecast.ending, &Ending::Settled);
         let cloud = forecast.world.cloud.value().expect("Hetzner is known");
         let images = cloud.images.clone();

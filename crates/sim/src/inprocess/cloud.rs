@@ -1,11 +1,12 @@
 //! Hetzner's API, played on the world: budget, token, faults and errors as over the wire, without the wire.
 
+mod client;
 mod orders;
 mod request;
 
 use async_trait::async_trait;
-use helix_engine::budget::{BudgetSnapshot, TokenBudget};
-use helix_engine::seams::{Accepted, ActionFacts, Clock as _, Cloud, CloudError, Owner, ProjectFacts};
+use helix_engine::budget::BudgetSnapshot;
+use helix_engine::seams::{Accepted, ActionFacts, Cloud, CloudError, Owner, ProjectFacts};
 use helix_plan::catalogue::Catalogue;
 use helix_plan::observed as plan;
 use helix_plan::observed::{FirewallRule, LoadBalancerService, Tags};
@@ -13,45 +14,19 @@ use helix_plan::step::{Lane, NewFirewall, NewLoadBalancer, NewNetwork, NewServer
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 
-use orders::{action, delete, order, owner, path_of, path_of_change, rules, service};
-use request::{Draw, already};
+pub(super) use client::Client;
+use orders::{action, delete, order, owner, path_of, rules, service};
+use request::{already, gone};
 
-use super::{Inner, Universe, facts};
+use super::facts;
 use crate::world::firewalls::{CreateFirewall, FirewallTarget};
 use crate::world::load_balancers::{CreateLoadBalancer, LoadBalancerChange, TargetKind};
 use crate::world::networks::{CreateNetwork, NetworkChange, NewSubnet, SubnetKind};
 use crate::world::servers::PowerAction;
-use crate::world::{ActionId, ApiError, ErrorCode, FirewallId, LoadBalancerId, NetworkId, ServerId};
+use crate::world::{ActionId, ApiError, ErrorCode, FirewallId, NetworkId, ServerId, VolumeId};
 
 /// How many actions one request may ask for.
 const ACTIONS_AT_ONCE: usize = 25;
-
-/// One process's way to the API, with the budget that it keeps of its token.
-pub(super) struct Client {
-    universe: Universe,
-    budget: TokenBudget,
-}
-
-impl Client {
-    /// One that has asked nothing yet.
-    pub(super) fn new(universe: Universe) -> Self {
-        let budget = TokenBudget::new(universe.now());
-        Self { universe, budget }
-    }
-
-    /// What a request in that lane draws on.
-    fn on(&self, lane: Lane) -> Draw<'_> {
-        Draw { budget: &self.budget, lane }
-    }
-
-    async fn ask<T>(&self, name: &'static str, act: impl FnOnce(&mut Inner) -> T) -> T {
-        self.universe.ask(name, act).await
-    }
-
-    async fn tell<T>(&self, name: &'static str, act: impl FnOnce(&mut Inner) -> T) -> T {
-        self.universe.tell(name, act).await
-    }
-}
 
 #[async_trait]
 impl Cloud for Client {
@@ -62,6 +37,7 @@ impl Cloud for Client {
             ("/ssh_keys", 0),
             ("/placement_groups", 0),
             ("/load_balancers", 0),
+            ("/volumes", 0),
             ("/images", 0),
         ] {
             self.ask("project", |inner| inner.pages(self.on(lane), path, number, |_| ())).await?;
@@ -346,6 +322,42 @@ impl Cloud for Client {
         already(result.await, &[])
     }
 
+    async fn detach_volume(&self, lane: Lane, volume: u64) -> Result<Accepted<()>, CloudError> {
+        let result = self.tell("detach volume", |inner| {
+            inner.request(self.on(lane), "POST", "/volumes/*/actions/detach", |inner| {
+                inner.world.detach_volume(inner.project, VolumeId(volume), inner.now)
+            })
+        });
+        already(result.await, &[])
+    }
+
+    async fn remove_load_balancer_service(
+        &self,
+        lane: Lane,
+        load_balancer: u64,
+        listen_port: u16,
+    ) -> Result<Accepted<()>, CloudError> {
+        let change = LoadBalancerChange::DeleteService(listen_port);
+        gone(self.change_balancer(lane, load_balancer, change, &[]).await)
+    }
+
+    async fn detach_load_balancer(
+        &self,
+        lane: Lane,
+        load_balancer: u64,
+        network: u64,
+    ) -> Result<Accepted<()>, CloudError> {
+        let change = LoadBalancerChange::Detach(NetworkId(network));
+        self.change_balancer(lane, load_balancer, change, &[ErrorCode::LoadBalancerNotAttachedToNetwork]).await
+    }
+
+    async fn set_labels(&self, lane: Lane, kind: ResourceKind, id: u64, labels: &Tags) -> Result<(), CloudError> {
+        self.tell("set labels", |inner| {
+            inner.request(self.on(lane), "PUT", path_of(kind), |inner| orders::label(inner, kind, id, labels))
+        })
+        .await
+    }
+
     async fn delete(&self, lane: Lane, kind: ResourceKind, id: u64) -> Result<Accepted<()>, CloudError> {
         let done = self
             .tell("delete", |inner| {
@@ -361,23 +373,5 @@ impl Cloud for Client {
 
     fn budget(&self, now: Timestamp) -> BudgetSnapshot {
         self.budget.snapshot(now)
-    }
-}
-
-impl Client {
-    async fn change_balancer(
-        &self,
-        lane: Lane,
-        balancer: u64,
-        change: LoadBalancerChange,
-        already_so: &[ErrorCode],
-    ) -> Result<Accepted<()>, CloudError> {
-        let path = path_of_change(&change);
-        let result = self.tell("change balancer", |inner| {
-            inner.request(self.on(lane), "POST", path, |inner| {
-                inner.world.change_load_balancer(inner.project, LoadBalancerId(balancer), change.clone(), inner.now)
-            })
-        });
-        already(result.await, already_so)
     }
 }

@@ -16,6 +16,7 @@ use crate::world::money::Money;
 use crate::world::networks::Network;
 use crate::world::placement_groups::PlacementGroup;
 use crate::world::ssh_keys::SshKey;
+use crate::world::volumes::Volume;
 use crate::world::{NetworkId, Project, Server, ServerStatus, catalogue as sold};
 
 /// The label by which Helix selects what any platform owns.
@@ -35,6 +36,16 @@ pub(super) fn project(project: &Project) -> plan::CloudFacts {
             .collect(),
         load_balancers: project.load_balancers.values().filter(|r| owned(&r.meta.labels)).map(load_balancer).collect(),
         servers: servers(project),
+        volumes: project.volumes.values().filter(|r| owned(&r.meta.labels)).map(volume).collect(),
+        unlabelled: plan::Unlabelled {
+            load_balancers: project
+                .load_balancers
+                .values()
+                .filter(|r| !owned(&r.meta.labels))
+                .map(load_balancer)
+                .collect(),
+            volumes: project.volumes.values().filter(|r| !owned(&r.meta.labels)).map(volume).collect(),
+        },
         images: project.images.values().map(image).collect(),
     }
 }
@@ -104,6 +115,17 @@ pub(super) fn load_balancer(balancer: &LoadBalancer) -> plan::LoadBalancer {
         services: balancer.services.values().map(service).collect(),
         targets: balancer.targets.iter().filter_map(|it| target(&it.kind)).collect(),
         created: Some(balancer.meta.created),
+    }
+}
+
+fn volume(volume: &Volume) -> plan::Volume {
+    plan::Volume {
+        id: volume.id.0,
+        name: volume.meta.name.clone(),
+        labels: volume.meta.labels.clone(),
+        location: volume.location.name.to_owned(),
+        size_gb: volume.size_gb,
+        server: volume.server.map(|server| server.0),
     }
 }
 

@@ -5,6 +5,7 @@ use helix_engine::seams::{ClientConfigKind, Receipt, Store, StoreError, StoredCl
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, BundleFacts, CredentialFacts, RestoreRecord, StoreFacts};
 use helix_plan::secrets::SecretBundle;
+use jiff::Timestamp;
 
 use super::Universe;
 
@@ -12,6 +13,8 @@ use super::Universe;
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
     pub(crate) bundle: Option<SecretBundle>,
+    /// Whose the bundle is, and since when it has been there.
+    bundle_of: Option<(PlatformIdentity, Timestamp)>,
     pub(crate) bootstrap: Option<BootstrapRecord>,
     pub(crate) restore: Option<RestoreRecord>,
     kubeconfig: Option<CredentialFacts>,
@@ -35,13 +38,24 @@ impl Store for Universe {
         .await
     }
 
+    async fn bundle_since(&self, platform: &PlatformIdentity) -> Result<Option<Timestamp>, StoreError> {
+        self.ask("bundle since", |inner| {
+            let bundle = inner.stored_of(platform).bundle_of.as_ref().filter(|(owner, _)| owner == platform);
+            Ok(bundle.map(|(_, since)| *since))
+        })
+        .await
+    }
+
     async fn create_bundle(&self, platform: &PlatformIdentity, bundle: &SecretBundle) -> Result<(), StoreError> {
         self.tell("create bundle", |inner| {
             if inner.stored_of(platform).bundle.is_some() {
                 return Err(StoreError::Exists { what: "the bundle".to_owned() });
             }
             inner.counts.bundles += 1;
-            inner.stored_of(platform).bundle = Some(bundle.clone());
+            let now = inner.now;
+            let stored = inner.stored_of(platform);
+            stored.bundle = Some(bundle.clone());
+            stored.bundle_of = Some((platform.clone(), now));
             Ok(())
         })
         .await

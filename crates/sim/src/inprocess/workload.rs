@@ -7,13 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helix_engine::seams::{Workload, WorkloadError, WorkloadRoute};
 use helix_plan::names::MachineName;
-use helix_plan::observed::{NodeFacts, NodeTaint, PodFacts, Readiness};
+use helix_plan::observed::{ClaimFacts, NodeFacts, NodeTaint, PodFacts, Readiness, ServiceFacts};
 use helix_plan::step::NodePatch;
+use jiff::Timestamp;
 
 use super::{Inner, Universe};
 use crate::world::ServerId;
 use crate::world::machine::config::NodeTaint as GuestTaint;
-use crate::world::machine::{Guest, Node, NodeCondition, Pod};
+use crate::world::machine::{Claim, ExposedService, Guest, Inside, Node, NodeCondition, Pod};
 
 /// Where the modelled applications run.
 const NAMESPACE: &str = "apps";
@@ -81,6 +82,27 @@ fn facts(node: &Node) -> NodeFacts {
     }
 }
 
+impl Universe {
+    /// An object that a controller looks after begins to leave.
+    async fn leave(
+        &self,
+        route: &WorkloadRoute,
+        name: &'static str,
+        begin: impl FnOnce(&mut Inside, Timestamp),
+    ) -> Result<(), WorkloadError> {
+        self.tell(name, |inner| {
+            let server = inner.api_server(route)?;
+            let now = inner.now;
+            if let Some(inside) = inner.world.guests_mut(now).inside_at_mut(server) {
+                begin(inside, now);
+            }
+            inner.world.wake_controllers();
+            Ok(())
+        })
+        .await
+    }
+}
+
 #[async_trait]
 impl Workload for Universe {
     async fn nodes(&self, route: &WorkloadRoute) -> Result<Vec<NodeFacts>, WorkloadError> {
@@ -104,6 +126,52 @@ impl Workload for Universe {
                 leaving: pod.ends_at.is_some(),
             };
             Ok(here.map(facts).collect())
+        })
+        .await
+    }
+
+    async fn services(&self, route: &WorkloadRoute) -> Result<Vec<ServiceFacts>, WorkloadError> {
+        self.ask("services", |inner| {
+            let server = inner.api_server(route)?;
+            let inside = inner.world.guests().inside_at(server).cloned().unwrap_or_default();
+            let facts = |(name, it): (String, ExposedService)| ServiceFacts {
+                namespace: NAMESPACE.to_owned(),
+                name,
+                uid: it.uid,
+                leaving: it.leaving,
+            };
+            Ok(inside.services.into_iter().map(facts).collect())
+        })
+        .await
+    }
+
+    async fn claims(&self, route: &WorkloadRoute) -> Result<Vec<ClaimFacts>, WorkloadError> {
+        self.ask("claims", |inner| {
+            let server = inner.api_server(route)?;
+            let inside = inner.world.guests().inside_at(server).cloned().unwrap_or_default();
+            let facts = |(name, it): (String, Claim)| ClaimFacts {
+                namespace: NAMESPACE.to_owned(),
+                name,
+                uid: it.uid,
+                leaving: it.leaving,
+            };
+            Ok(inside.claims.into_iter().map(facts).collect())
+        })
+        .await
+    }
+
+    async fn delete_service(&self, route: &WorkloadRoute, service: &ServiceFacts) -> Result<(), WorkloadError> {
+        self.leave(route, "delete service", |inside, now| {
+            let found = inside.services.get_mut(&service.name).filter(|it| it.uid == service.uid);
+            found.map(|it| it.leaving.get_or_insert(now));
+        })
+        .await
+    }
+
+    async fn delete_claim(&self, route: &WorkloadRoute, claim: &ClaimFacts) -> Result<(), WorkloadError> {
+        self.leave(route, "delete claim", |inside, now| {
+            let found = inside.claims.get_mut(&claim.name).filter(|it| it.uid == claim.uid);
+            found.map(|it| it.leaving.get_or_insert(now));
         })
         .await
     }

@@ -1,5 +1,5 @@
 //! What the cluster runs besides Kubernetes, by the workloads that stand for it: without the Cilium DaemonSet no node is
-//! ready, and the cloud controller manager, where one is installed, does what Hetzner's does for new nodes.
+//! ready, and the cloud controller manager, where one is installed, does what Hetzner's does for new nodes and for Services.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::Setting;
 use super::api::{Api, ApiError, Body};
 use super::control_plane::admin;
 use super::files::Site;
+use super::services;
 use crate::talos::machines::cluster_of;
 use crate::world::ServerId;
 use crate::world::machine::Guest;
@@ -43,7 +44,8 @@ async fn look(setting: &Setting, server: ServerId, api: &Api) -> Result<(), ApiE
     tell_pod_network(setting, server, exists(api, CILIUM).await?);
     for path in CLOUD_CONTROLLER {
         if exists(api, path).await? {
-            return initialize_nodes(setting, server, api).await;
+            initialize_nodes(setting, server, api).await?;
+            return services::balance(setting, server, api).await;
         }
     }
     Ok(())
@@ -100,6 +102,15 @@ async fn initialize_nodes(setting: &Setting, server: ServerId, api: &Api) -> Res
         }
     }
     Ok(())
+}
+
+/// The machines of the same cluster.
+pub(super) fn machines_of(setting: &Setting, server: ServerId) -> Vec<ServerId> {
+    setting.machines.look(|guests, _| {
+        let Some(own) = guests.get(server).and_then(authority) else { return Vec::new() };
+        let same = guests.iter().filter(|guest| authority(guest).as_ref() == Some(&own));
+        same.map(|guest| guest.host().server).collect()
+    })
 }
 
 /// The server of the node of this name in the same cluster, and its address.

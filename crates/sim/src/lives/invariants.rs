@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use helix_crds::{ApprovalMode, HelixPlatform, PhaseName, PhaseState, WorkerPool, labels};
+use helix_crds::{ApprovalMode, HelixPlatform, PhaseName, PhaseState, Retained, WorkerPool, labels};
 use helix_engine::turn::Turn;
 use jiff::Timestamp;
 
@@ -46,7 +46,7 @@ pub(super) type OfCall = Invariant<fn(&Call<'_>) -> Option<String>>;
 pub(super) type OfTurn = Invariant<fn(&AfterTurn<'_>) -> Option<String>>;
 
 /// What must hold of every call that changes something.
-pub(super) const OF_CALLS: [OfCall; 16] = [
+pub(super) const OF_CALLS: [OfCall; 17] = [
     Invariant { number: 1, name: "one-server-per-machine", find: one_server_per_machine },
     Invariant { number: 1, name: "names-are-free-before-use", find: names_are_free },
     Invariant { number: 2, name: "nothing-foreign-is-touched", find: nothing_foreign_is_touched },
@@ -58,6 +58,7 @@ pub(super) const OF_CALLS: [OfCall; 16] = [
     Invariant { number: 5, name: "one-bundle", find: one_bundle },
     Invariant { number: 7, name: "secrets-outlive-servers", find: secrets_outlive_servers },
     Invariant { number: 7, name: "written-down-before-deleted", find: written_down_before_deleted },
+    Invariant { number: 7, name: "what-is-to-stay-stays", find: what_is_to_stay_stays },
     Invariant { number: 10, name: "destruction-is-approved", find: destruction_is_approved },
     Invariant { number: 16, name: "paused-is-left-alone", find: paused_is_left_alone },
     Invariant { number: 0, name: "replacements-come-first", find: replacements_come_first },
@@ -168,8 +169,22 @@ fn written_down_before_deleted(call: &Call<'_>) -> Option<String> {
     call.platform.metadata.deletion_timestamp.as_ref()?;
     let account = call.platform.status.as_ref().and_then(|status| status.teardown.as_ref());
     let written = account.map(|account| account.left.as_slice()).unwrap_or_default();
-    let unwritten = call.before.ours.difference(&call.after.ours).find(|name| !written.contains(name))?;
+    let kept = account.map(|account| account.kept.as_slice()).unwrap_or_default();
+    let stands = |name: &String| written.contains(name) || kept.iter().any(|it| it.starts_with(&format!("{name} (")));
+    let unwritten = call.before.ours.difference(&call.after.ours).find(|name| !stands(name))?;
     Some(format!("{unwritten} is deleted and stands in no status"))
+}
+
+fn what_is_to_stay_stays(call: &Call<'_>) -> Option<String> {
+    let retain = &call.platform.spec.on_delete.retain;
+    let address = format!("load balancer {}-api", call.platform.metadata.name.as_deref().unwrap_or_default());
+    let stays = |name: &String| {
+        (retain.contains(&Retained::Volumes) && name.starts_with("volume "))
+            || (retain.contains(&Retained::LoadBalancerIp) && *name == address)
+    };
+    let there = |name: &String| call.after.ours.contains(name) || call.after.foreign.contains_key(name);
+    let lost = call.before.ours.iter().find(|name| stays(name) && !there(name))?;
+    Some(format!("{lost} is deleted, which was asked to stay"))
 }
 
 fn destruction_is_approved(call: &Call<'_>) -> Option<String> {

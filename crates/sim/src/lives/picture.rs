@@ -6,7 +6,7 @@ use helix_crds::labels;
 
 use crate::inprocess::Inner;
 use crate::world::machine::{Guest, NodeCondition};
-use crate::world::{Labels, Meta, Project, ServerStatus};
+use crate::world::{Labels, Meta, ServerStatus};
 
 /// One server of the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(super) struct Seen {
 pub(super) struct Picture {
     /// The platform's servers, by id.
     pub(super) machines: BTreeMap<u64, Machine>,
-    /// Everything that is the platform's, as in `network prod`, servers on their way out excepted.
+    /// Everything that is the platform's, as in `network prod`, servers and load balancers on their way out excepted.
     pub(super) ours: BTreeSet<String>,
     /// Everything that is not, and how it is.
     pub(super) foreign: BTreeMap<String, String>,
@@ -70,7 +70,6 @@ pub(super) struct Picture {
 impl Picture {
     /// What there is now, of the platform with that UID.
     pub(super) fn of(inner: &Inner, uid: &str) -> Self {
-        let project = inner.world.project(inner.project);
         let mut picture = Self {
             recorded: inner.stored(uid).is_some_and(|stored| stored.bootstrap.is_some()),
             bootstraps: inner.counts.bootstraps,
@@ -78,17 +77,20 @@ impl Picture {
             bundles: inner.counts.bundles,
             ..Self::default()
         };
-        picture.take_resources(project, uid);
+        picture.take_resources(inner, uid);
         picture.take_nodes(inner);
         picture.take_etcd(inner);
         picture.take_machines(inner, uid);
         picture
     }
 
-    fn take_resources(&mut self, project: &Project, uid: &str) {
+    fn take_resources(&mut self, inner: &Inner, uid: &str) {
+        let project = inner.world.project(inner.project);
+        let made = project.load_balancers.values().filter(|it| inner.world.is_made_inside(it.id));
+        let inside: BTreeSet<String> = made.map(|it| format!("load balancer {}", it.meta.name)).collect();
         let mut take = |kind: &str, meta: &Meta, how: &dyn Fn() -> String| {
             let name = format!("{kind} {}", meta.name);
-            if is_ours(&meta.labels, uid) {
+            if is_ours(&meta.labels, uid) || inside.contains(&name) {
                 self.ours.insert(name);
             } else {
                 self.foreign.insert(name, how());
@@ -106,8 +108,16 @@ impl Picture {
         for it in project.placement_groups.values() {
             take("placement group", &it.meta, &|| format!("{it:?}"));
         }
+        for it in project.volumes.values() {
+            take("volume", &it.meta, &|| format!("{:?} {} {:?}", it.meta, it.size_gb, it.format));
+        }
+        // What hangs on the platform's network or servers lets go of them when they go: that is no change of its own.
         for it in project.load_balancers.values() {
-            take("load balancer", &it.meta, &|| format!("{it:?}"));
+            let under_way: Vec<_> = it.under_way(project).collect();
+            if !under_way.contains(&"delete_load_balancer") {
+                let how = || format!("{:?} {:?} {:?} {under_way:?}", it.meta, it.kind.name, it.services);
+                take("load balancer", &it.meta, &how);
+            }
         }
         for it in project.servers.values().filter(|it| it.status != ServerStatus::Deleting) {
             take("server", &it.meta, &|| format!("{:?} {:?} {:?}", it.meta, it.status, it.private_net));

@@ -1,5 +1,6 @@
 //! The scripts: random lives, what peers' users suffer from, and what tries one guard each.
 
+mod leaving;
 mod pains;
 
 use helix_crds::HelixPlatform;
@@ -63,6 +64,9 @@ scenarios! {
     "type-changes": "replacements come first", three, type_changes;
     "half-a-life": "deletion at any moment", spec::random, half_a_life;
     "paused": "nothing is done", three, paused;
+    "made-inside": "what controllers have made goes with the cluster, and look-alikes stay", three, leaving::orderly;
+    "leaked-from-inside": "a dead controller's load balancer goes by its proof", three, leaving::leaked;
+    "retained-from-inside": "volumes and the address stay when they are asked to", leaving::keeping, leaving::retained;
     "two-of-three-workers-hang": "too many lost at once are left alone", three_workers, too_many;
 }
 
@@ -87,6 +91,8 @@ pub fn that_tries(guard: Guard) -> &'static str {
         Guard::DrainFirst => "pods-are-drained",
         Guard::ReplacementFirst => "type-changes",
         Guard::SecretsLast | Guard::WrittenDown => "half-a-life",
+        Guard::ProofOfOrigin => "leaked-from-inside",
+        Guard::RetainedStays => "retained-from-inside",
         Guard::Paused => "paused",
         Guard::TooManyLost => "two-of-three-workers-hang",
     }

@@ -10,7 +10,7 @@ use crate::clock::SharedWorld;
 use crate::world::catalogue::ServerType;
 use crate::world::machine::config::{Cluster, Role};
 use crate::world::machine::{Guest, Guests};
-use crate::world::{ServerId, WorldEvent};
+use crate::world::{ServerId, World, WorldEvent};
 
 /// All machines of a world. Clones share the same ones.
 #[derive(Clone, Debug)]
@@ -47,6 +47,11 @@ impl Machines {
     /// Asks something of the machines at the present moment.
     pub fn ask<R>(&self, ask: impl FnOnce(&mut Guests, Timestamp) -> R) -> R {
         self.world.with(|world, now| ask(world.guests_mut(now), now))
+    }
+
+    /// Acts on the whole world, as a controller in a cluster does with the cluster's token.
+    pub fn with_world<R>(&self, act: impl FnOnce(&mut World, Timestamp) -> R) -> R {
+        self.world.with(act)
     }
 
     /// Whether a connection from `source` gets through the firewalls to a port of the machine on `address`.

@@ -275,6 +275,11 @@ impl World {
 }
 
 impl LoadBalancer {
+    /// What is under way with it, as `attach_to_network`.
+    pub fn under_way<'a>(&'a self, project: &'a super::Project) -> impl Iterator<Item = &'static str> + 'a {
+        self.locks.iter().filter_map(|action| project.actions.get(action)).map(|action| action.command)
+    }
+
     /// Refuses a service that can't be added.
     fn check_new_service(&self, service: &Service) -> ApiResult<()> {
         if self.services.contains_key(&service.listen_port) {

@@ -75,7 +75,7 @@ impl Scene {
         let items = steps.into_iter().map(|step| PlanItem { concern: Concern::Rollout, step }).collect();
         let plan = Plan { items, ..self.plan.clone() };
         let (identity, observed) = (&self.platform.identity, &self.world);
-        let subject = Subject { identity, platform: Some(&self.platform), observed, plan: &plan };
+        let subject = Subject { identity, platform: Some(&self.platform), farewell: None, observed, plan: &plan };
         check(&subject).into_iter().map(|violation| violation.check).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! What Helix asks for, in the world's terms, and what the world tells of it.
 
 use helix_engine::seams::{ActionFacts, ActionState, Owner};
-use helix_plan::observed::{FirewallRule, LoadBalancerService};
+use helix_plan::observed::{FirewallRule, LoadBalancerService, Tags};
 use helix_plan::step::{NewServer, ResourceKind};
 
 use crate::inprocess::Inner;
@@ -9,7 +9,7 @@ use crate::world::firewalls::{Direction, Protocol, Rule};
 use crate::world::load_balancers::{HealthCheck, HttpCheck, LoadBalancerChange, Service};
 use crate::world::{
     ActionStatus, ApiError, ApiResult, CreateServer, FirewallId, ImageId, LoadBalancerId, Meta, NetworkId,
-    PlacementGroupId, ServerId, SshKeyId,
+    PlacementGroupId, ServerId, SshKeyId, Update, VolumeId,
 };
 
 pub(super) fn rules(rules: &[FirewallRule]) -> ApiResult<Vec<Rule>> {
@@ -83,6 +83,7 @@ pub(super) fn path_of(kind: ResourceKind) -> &'static str {
     match kind {
         ResourceKind::Server => "/servers/*",
         ResourceKind::LoadBalancer => "/load_balancers/*",
+        ResourceKind::Volume => "/volumes/*",
         ResourceKind::PlacementGroup => "/placement_groups/*",
         ResourceKind::Firewall => "/firewalls/*",
         ResourceKind::SshKey => "/ssh_keys/*",
@@ -111,6 +112,10 @@ pub(super) fn delete(inner: &mut Inner, kind: ResourceKind, id: u64) -> ApiResul
     let action = match kind {
         ResourceKind::Server => Some(world.delete_server(project, ServerId(id), now)?),
         ResourceKind::LoadBalancer => Some(world.delete_load_balancer(project, LoadBalancerId(id), now)?),
+        ResourceKind::Volume => {
+            world.delete_volume(project, VolumeId(id), now)?;
+            None
+        }
         ResourceKind::PlacementGroup => {
             world.delete_placement_group(project, PlacementGroupId(id), now)?;
             None
@@ -131,12 +136,28 @@ pub(super) fn delete(inner: &mut Inner, kind: ResourceKind, id: u64) -> ApiResul
     Ok(action.into_iter().map(|action| action.0).collect())
 }
 
+/// Labels of what may outlive its platform: nothing else is ever let go of.
+pub(super) fn label(inner: &mut Inner, kind: ResourceKind, id: u64, labels: &Tags) -> ApiResult<()> {
+    let (project, now) = (inner.project, inner.now);
+    let update = Update { name: None, labels: Some(labels.clone()) };
+    match kind {
+        ResourceKind::LoadBalancer => inner.world.update_load_balancer(project, LoadBalancerId(id), update, now),
+        ResourceKind::Volume => inner.world.update_volume(project, VolumeId(id), update, now),
+        ResourceKind::Server
+        | ResourceKind::PlacementGroup
+        | ResourceKind::Firewall
+        | ResourceKind::SshKey
+        | ResourceKind::Network => Err(ApiError::invalid("labels", "stay as they are")),
+    }
+}
+
 pub(super) fn owner(inner: &Inner, kind: ResourceKind, name: &str) -> Option<Owner> {
     let it = inner.world.project(inner.project);
     let found = |id: u64, meta: &Meta| (meta.name == name).then(|| Owner { id, labels: meta.labels.clone() });
     match kind {
         ResourceKind::Server => it.servers.values().find_map(|r| found(r.id.0, &r.meta)),
         ResourceKind::LoadBalancer => it.load_balancers.values().find_map(|r| found(r.id.0, &r.meta)),
+        ResourceKind::Volume => it.volumes.values().find_map(|r| found(r.id.0, &r.meta)),
         ResourceKind::PlacementGroup => it.placement_groups.values().find_map(|r| found(r.id.0, &r.meta)),
         ResourceKind::Firewall => it.firewalls.values().find_map(|r| found(r.id.0, &r.meta)),
         ResourceKind::SshKey => it.ssh_keys.values().find_map(|r| found(r.id.0, &r.meta)),

@@ -162,3 +162,11 @@ pub(super) fn already(result: Result<ActionId, CloudError>, codes: &[ErrorCode])
         Err(error) => Err(error),
     }
 }
+
+/// What is not there any more counts as removed.
+pub(super) fn gone(result: Result<Accepted<()>, CloudError>) -> Result<Accepted<()>, CloudError> {
+    match result {
+        Err(CloudError::NotFound { .. }) => Ok(Accepted { value: (), actions: Vec::new() }),
+        result => result,
+    }
+}

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::Guests;
 use super::config::{NodeTaint, Role};
 use super::guest::Guest;
+use super::inside::Inside;
 use super::workloads::Workloads;
 use crate::world::ids::ServerId;
 
@@ -54,7 +55,8 @@ pub struct Node {
 pub struct AddOns {
     /// A pod network, without which no node is ready.
     pub pod_network: bool,
-    /// Hetzner's cloud controller manager, which gives nodes their provider id and takes a taint from them.
+    /// Hetzner's cloud controller manager, which gives nodes their provider id and takes a taint from them, and its volume
+    /// driver.
     pub cloud_controller: bool,
 }
 
@@ -63,6 +65,7 @@ pub struct AddOns {
 pub(super) struct Registry {
     pub(super) nodes: BTreeMap<String, Node>,
     pub(super) workloads: Workloads,
+    pub(super) inside: Inside,
     add_ons: AddOns,
     /// When nodes whose kubelets have fallen silent will count as not ready.
     silent: BTreeMap<String, Timestamp>,
@@ -148,13 +151,22 @@ impl Guests {
         true
     }
 
+    pub(super) fn registries_by_cluster(&self) -> impl Iterator<Item = (&u64, &Registry)> {
+        self.nodes.registries.iter()
+    }
+
+    pub(super) fn registry_of_mut(&mut self, cluster: u64) -> Option<&mut Registry> {
+        self.etcd.revise(cluster);
+        self.nodes.registries.get_mut(&cluster)
+    }
+
     fn served_by(&self, server: ServerId) -> Option<u64> {
         let guest = self.get(server).filter(|guest| guest.api_server_healthy())?;
         Some(guest.disk.etcd?.cluster)
     }
 
     /// The clusters whose API is served, by the authority of Kubernetes.
-    fn served(&self) -> BTreeMap<String, u64> {
+    pub(super) fn served(&self) -> BTreeMap<String, u64> {
         let mut served = BTreeMap::new();
         for guest in self.guests.values().filter(|guest| guest.api_server_healthy()) {
             if let (Some(authority), Some(data)) = (kubernetes_authority(guest), guest.disk.etcd) {
@@ -247,6 +259,11 @@ impl Node {
 }
 
 impl Registry {
+    /// Whether Hetzner's controllers are installed.
+    pub(super) fn runs_cloud_controller(&self) -> bool {
+        self.add_ons.cloud_controller
+    }
+
     /// Nodes that were silent for too long are not ready.
     fn give_up(&mut self, now: Timestamp) {
         for (name, at) in &self.silent {
