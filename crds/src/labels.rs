@@ -11,6 +11,9 @@ pub const PLATFORM: &str = "helix.dev/platform";
 pub const POOL: &str = "helix.dev/pool";
 /// Label: stable name of a machine, `<platform>-<pool>-<slot>`.
 pub const MACHINE: &str = "helix.dev/machine";
+/// Label of a resource that `spec.adopt` named and that Helix took over: it outlives the platform, unless somebody takes
+/// this label off it.
+pub const ADOPTED: &str = "helix.dev/adopted";
 /// Label of an image: the Talos version in it, for example `v1.13.9`.
 pub const TALOS_VERSION: &str = "helix.dev/talos-version";
 /// Label of an image: the first 32 hex digits of its schematic id.

@@ -50,7 +50,8 @@ pub use security::{
 };
 pub use status::{
     ApiBudget, ApprovalItem, ApprovalStatus, BackupStatus, CostStatus, Disruption, Evidence, HelixPlatformStatus,
-    MachineCounts, PhaseStatus, PlanItem, PlanStatus, RecordedService, SecretNames, SnapshotStatus, TeardownStatus,
+    MachineCounts, PhaseStatus, PlanItem, PlanStatus, RecordedService, RotationStatus, SecretNames, SnapshotStatus,
+    TeardownStatus,
 };
 pub use supply_chain::{ComponentOverride, KeylessIdentity, PlanPolicy, SupplyChain, VerifyPolicy, VerifyRule};
 pub use upgrade::{Remediation, Upgrade};

@@ -6,7 +6,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// An existing resource of the provider that becomes the platform's.
+/// An existing resource of the provider that becomes the platform's. It is taken over when it is what the specification
+/// asks for and nobody else's, gets the platform's labels beside its own, and is let go when the platform is deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("(self.kind == 'Server') == has(self.machine)")

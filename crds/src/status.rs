@@ -1,8 +1,9 @@
 //! The status of a platform: what was observed, what is planned, and what it waits for.
 //!
-//! Status has one writer and is written once per pass; nothing in it is read back as a fact, but for `approval`, `services`
-//! and `teardown`.
+//! Status has one writer and is written once per pass; nothing in it is read back as a fact, but for `approval`,
+//! `adopted`, `services` and `teardown`.
 
+use crate::ownership::Adoption;
 use crate::phase::{PhaseName, PhaseState};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
@@ -48,6 +49,9 @@ pub struct HelixPlatformStatus {
     /// Names of the Secrets that Helix keeps for the platform. Example: `{kubeconfig: prod-kubeconfig}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets: Option<SecretNames>,
+    /// What of `spec.adopt` has been carried out. Example: `[{kind: Network, id: 123}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adopted: Vec<Adoption>,
     /// Snapshots of etcd. Example: `{bucket: acme-backups, snapshots: 14, newest: {takenAt: 2026-11-21T09:30:00Z}}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupStatus>,
@@ -279,6 +283,27 @@ pub struct SecretNames {
     /// Secret with an administrator's talosconfig. Example: `prod-talosconfig`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub talosconfig: Option<String>,
+    /// When the certificate in the kubeconfig ends; it is renewed 30 days before. Example: `2027-11-21T09:30:00Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubeconfig_expires_at: Option<Time>,
+    /// When the certificates in the talosconfig end; they are renewed 30 days before. Example: `2027-11-21T09:30:00Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub talosconfig_expires_at: Option<Time>,
+    /// The rotation of certificate authorities that was begun last. Example: `{request: "2026-11", stage: Issue}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
+}
+
+/// A rotation of certificate authorities.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatus {
+    /// The value of the annotation `helix.dev/rotate-ca` that asked for it. Example: `2026-11`.
+    pub request: String,
+    /// How far it has come: `Accept`, `Issue`, `Retire` or `Done`. Example: `Issue`.
+    pub stage: String,
+    /// When it came there. Example: `2026-11-21T09:30:00Z`.
+    pub since: Time,
 }
 
 /// Snapshots of etcd, as the bucket told last.

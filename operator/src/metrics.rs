@@ -53,6 +53,13 @@ struct MachineLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    namespace: String,
+    platform: String,
+    certificate: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct TokenLabels {
     pub(crate) namespace: String,
     pub(crate) secret: String,
@@ -77,6 +84,7 @@ pub(crate) struct Metrics {
     steps: Family<StepLabels, Counter>,
     phases: Family<PhaseLabels, Gauge>,
     machines: Family<MachineLabels, Gauge>,
+    certificates: Family<CertificateLabels, Gauge>,
     budget_remaining: Family<TokenLabels, Gauge>,
     budget_limit: Family<TokenLabels, Gauge>,
     orphans: Family<TokenLabels, Gauge>,
@@ -104,6 +112,12 @@ impl Default for Metrics {
         registry.register("platform_phase", "1 for the state that a platform's phase is in", phases.clone());
         let machines = Family::default();
         registry.register("platform_machines", "Machines of a platform: desired, ready, updated", machines.clone());
+        let certificates = Family::default();
+        registry.register(
+            "certificate_expiry_timestamp_seconds",
+            "When the certificate of an administrator's stored file ends",
+            certificates.clone(),
+        );
         let budget_remaining = Family::default();
         registry.register(
             "api_budget_remaining",
@@ -120,7 +134,19 @@ impl Default for Metrics {
         );
         let leads = Gauge::default();
         registry.register("leads", "1 where this process looks after platforms, 0 where it stands by", leads.clone());
-        Self { registry, passes, failures, steps, phases, machines, budget_remaining, budget_limit, orphans, leads }
+        Self {
+            registry,
+            passes,
+            failures,
+            steps,
+            phases,
+            machines,
+            certificates,
+            budget_remaining,
+            budget_limit,
+            orphans,
+            leads,
+        }
     }
 }
 
@@ -181,6 +207,15 @@ impl Metrics {
                 self.machines.get_or_create(&machine_labels(platform, count)).set(value.into());
             }
         }
+        if let Some(secrets) = &status.secrets {
+            let files =
+                [("kubeconfig", &secrets.kubeconfig_expires_at), ("talosconfig", &secrets.talosconfig_expires_at)];
+            for (certificate, ends) in files {
+                if let Some(ends) = ends {
+                    self.certificates.get_or_create(&certificate_labels(platform, certificate)).set(ends.0.as_second());
+                }
+            }
+        }
     }
 
     /// A platform is gone.
@@ -192,6 +227,9 @@ impl Metrics {
         }
         for count in ["desired", "ready", "updated"] {
             self.machines.remove(&machine_labels(platform, count));
+        }
+        for certificate in ["kubeconfig", "talosconfig"] {
+            self.certificates.remove(&certificate_labels(platform, certificate));
         }
     }
 
@@ -214,9 +252,15 @@ fn machine_labels(platform: &PlatformLabels, count: &'static str) -> MachineLabe
     MachineLabels { namespace: platform.namespace.clone(), platform: platform.platform.clone(), count }
 }
 
+fn certificate_labels(platform: &PlatformLabels, certificate: &'static str) -> CertificateLabels {
+    CertificateLabels { namespace: platform.namespace.clone(), platform: platform.platform.clone(), certificate }
+}
+
 #[cfg(test)]
 mod tests {
-    use helix_crds::{MachineCounts, PhaseStatus};
+    use helix_crds::{MachineCounts, PhaseStatus, SecretNames};
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
 
@@ -226,6 +270,10 @@ mod tests {
         HelixPlatformStatus {
             phases: vec![phase],
             machines: Some(MachineCounts::new(5, 3, 2)),
+            secrets: Some(SecretNames {
+                kubeconfig_expires_at: Some(Time(Timestamp::UNIX_EPOCH)),
+                ..SecretNames::default()
+            }),
             ..HelixPlatformStatus::default()
         }
     }
@@ -243,6 +291,9 @@ mod tests {
             [r#"helix_platform_phase{namespace="n",platform="dev",phase="HardenedCore",state="Ready"} 1"#]
         );
         assert!(text.contains(r#"helix_platform_machines{namespace="n",platform="dev",count="ready"} 3"#), "{text}");
+        let ends =
+            r#"helix_certificate_expiry_timestamp_seconds{namespace="n",platform="dev",certificate="kubeconfig"} 0"#;
+        assert!(text.lines().any(|line| line == ends), "{text}");
         metrics.forget(&dev);
         assert!(!metrics.encode().unwrap().contains(r#"platform="dev""#));
     }

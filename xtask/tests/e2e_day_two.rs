@@ -33,6 +33,7 @@ fn a_platform_is_changed_in_place() {
     stage("scale 5+3 to 3+2", || scales(&sandbox, 3, 2));
     stage("a worker is held, then replaced", || replaces_a_worker_once_it_is_not_held(&sandbox));
     stage("a powered-off worker starts again", || starts_a_worker_again(&sandbox));
+    stage("the authorities are rotated", || rotates_the_authorities(&sandbox));
     stage("all control planes are lost, and restored", || loses_and_restores_all_control_planes(&sandbox));
     stage("Talos is upgraded", || upgrades_talos(&sandbox));
     stage("a Service's load balancer leaks", || leaks_a_load_balancer(&sandbox));
@@ -171,6 +172,35 @@ fn starts_a_worker_again(sandbox: &Sandbox) {
     });
     is_whole(sandbox, 5, 3);
     assert_eq!(ids(sandbox), before, "it is the same server");
+}
+
+/// The certificate of the authority that a file trusts, and the file itself.
+fn trusted(sandbox: &Sandbox) -> (String, String) {
+    let file = sandbox.read("workload.kubeconfig");
+    let config: Value = serde_saphyr::from_str(&file).unwrap();
+    (config["clusters"][0]["cluster"]["certificate-authority-data"].as_str().unwrap().to_owned(), file)
+}
+
+fn rotates_the_authorities(sandbox: &Sandbox) {
+    let (servers, boots) = (ids(sandbox), boot_ids(&nodes(sandbox).unwrap()));
+    let (before, old_file) = trusted(sandbox);
+    let namespace = format!("--namespace={NAMESPACE}");
+    sandbox.run(Cluster::Management, &["annotate", "hp", NAME, &namespace, "helix.dev/rotate-ca=e2e"]).unwrap();
+    until("the rotation is done", LONGEST, || {
+        let status = sandbox.platform(NAME).unwrap()["status"].clone();
+        let rotation = &status["secrets"]["rotation"];
+        if rotation["stage"] == "Done" { Ok(()) } else { Err(json!([rotation, status["waitingFor"]])) }
+    });
+    is_whole(sandbox, 5, 3);
+    let (after, new_file) = trusted(sandbox);
+    assert_ne!(before, after);
+    assert_eq!(ids(sandbox), servers, "nothing is made anew");
+    assert_eq!(boot_ids(&nodes(sandbox).unwrap()), boots, "nothing is rebooted");
+    // Who still has the old file is let in no longer, nor takes the API servers for genuine.
+    let path = sandbox.root().join("workload.kubeconfig");
+    fs::write(&path, old_file).unwrap();
+    assert!(nodes(sandbox).is_err(), "the old file is worthless");
+    fs::write(&path, new_file).unwrap();
 }
 
 /// Nothing of the cluster is left but its workers and what is in the bucket.

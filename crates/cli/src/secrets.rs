@@ -13,7 +13,7 @@ use helix_crds::labels::PLATFORM_UID;
 use helix_engine::seams::{Store, StoreError};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, RestoreRecord};
-use helix_plan::secrets::SecretBundle;
+use helix_plan::secrets::{AcceptedAuthorities, RotationStage, SecretBundle};
 use helix_plan::validated::identity_of;
 use jiff::Timestamp;
 
@@ -58,7 +58,21 @@ async fn take(store: &dyn Store, platform: &PlatformIdentity, now: Timestamp) ->
     let (namespace, name) = (platform.namespace.clone(), platform.name.clone());
     let (facts, bundle) = store.read(platform).await?;
     let bundle = bundle.ok_or(CliError::NothingToExport { namespace, name })?;
+    let bundle = in_force(store, platform, bundle).await?;
     Export::new(platform, &bundle, (facts.bootstrap, facts.restore), now)
+}
+
+/// What is in force of a bundle: authorities that were rotated take the place of those that it was made with.
+async fn in_force(
+    store: &dyn Store,
+    platform: &PlatformIdentity,
+    bundle: SecretBundle,
+) -> Result<SecretBundle, CliError> {
+    let Some(rotation) = store.rotation(platform).await? else { return Ok(bundle) };
+    if rotation.facts.stage != RotationStage::Done {
+        output::remark("The certificate authorities are being rotated: export again when that is over.");
+    }
+    Ok(SecretBundle { accepted: AcceptedAuthorities::default(), ..rotation.in_force(&bundle) })
 }
 
 /// Puts an export back, and tells what came of each part.
@@ -105,6 +119,10 @@ async fn refuse_others(
     export: &Export,
 ) -> Result<(), CliError> {
     let (facts, stored) = store.read(platform).await?;
+    let stored = match stored {
+        Some(stored) => Some(in_force(store, platform, stored).await?),
+        None => None,
+    };
     if stored.is_some_and(|stored| stored != *bundle) {
         return Err(differs("secret bundle", platform));
     }
@@ -145,7 +163,7 @@ async fn restore_bundle(
     match store.create_bundle(platform, bundle).await {
         Ok(()) => Ok(Restored::Created),
         Err(StoreError::Exists { .. }) => match store.read(platform).await?.1 {
-            Some(stored) if stored == *bundle => Ok(Restored::WasThere),
+            Some(stored) if in_force(store, platform, stored.clone()).await? == *bundle => Ok(Restored::WasThere),
             Some(_) | None => Err(differs("secret bundle", platform)),
         },
         Err(error) => Err(error.into()),

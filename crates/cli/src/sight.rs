@@ -77,7 +77,8 @@ pub(crate) fn from_nothing(path: &Path) -> Result<Sight, CliError> {
     let catalogue = dated_table();
     let validated = file.judge(ValidatedPlatform::new(&file.platform, &catalogue, now))?;
     let images = assumed::images(&validated);
-    let observed = Observed::nothing(CloudFacts { images, ..CloudFacts::default() }, now);
+    let mut observed = Observed::nothing(CloudFacts { images, ..CloudFacts::default() }, now);
+    observed.adoptees = assumed::adoptees(&validated, now);
     let catalogue = Arc::new(catalogue);
     Ok(Sight { platform: file.platform, validated, catalogue, observed, origin: Origin::Nothing, now })
 }

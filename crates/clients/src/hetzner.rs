@@ -6,6 +6,7 @@
 //! Deliberately absent: waiting for actions (the next look shows their effect), retries, caches of resources.
 
 mod actions;
+mod adoptees;
 mod catalogue;
 mod cloud;
 mod connect;

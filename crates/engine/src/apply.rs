@@ -70,6 +70,10 @@ pub(crate) struct Met {
 }
 
 impl Met {
+    fn from_kind(kind: SetbackKind) -> Self {
+        Self { kind, until: None, distrust: false, expected: false }
+    }
+
     fn failed(reason: &str, message: String) -> Self {
         let kind = SetbackKind::Failed { reason: reason.to_owned(), message };
         Self { kind, until: None, distrust: false, expected: false }
@@ -190,6 +194,8 @@ impl Applier<'_> {
         match step {
             Step::CreateSecretBundle => self.create_secret_bundle().await,
             Step::RecordBootstrap { machine, server } => self.record_bootstrap(machine, *server).await,
+            Step::BeginRotation { request } => self.begin_rotation(request).await,
+            Step::AdvanceRotation { from, to } => self.advance_rotation(*from, *to).await,
             Step::StoreKubeconfig { endpoints } => self.store_kubeconfig(endpoints).await,
             Step::StoreTalosconfig { endpoints } => self.store_talosconfig(endpoints).await,
             Step::ForgetSecrets => Ok(self.seams.store.forget(self.platform).await?),
@@ -232,6 +238,7 @@ impl Applier<'_> {
             | Step::AttachServer { .. }
             | Step::ApplyFirewall { .. }
             | Step::PowerOnServer { .. }
+            | Step::AdoptResource { .. }
             | Step::DetachVolume { .. }
             | Step::RemoveLoadBalancerService { .. }
             | Step::DetachLoadBalancer { .. }

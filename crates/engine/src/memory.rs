@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use helix_plan::Look;
 use helix_plan::names::MachineName;
-use helix_plan::observed::{Candidate, Fact, Setback, SetbackKind, Snapshot, SnapshotFailure};
+use helix_plan::observed::{Adoptee, Candidate, Fact, Named, Setback, SetbackKind, Snapshot, SnapshotFailure};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::in_hand::InHand;
@@ -42,6 +42,10 @@ pub struct Memory {
     pub(crate) look: Option<Look>,
     pub(crate) setbacks: BTreeMap<String, (Setback, u32)>,
     pub(crate) credentials: Option<Credentials>,
+    /// What was seen of what is to be adopted.
+    pub(crate) adoptees: BTreeMap<Named, Fact<Option<Adoptee>>>,
+    /// Those that the next stage of a rotation makes.
+    pub(crate) next_credentials: Option<Credentials>,
     /// Machines that were seen or made configured: they are asked with credentials first.
     pub(crate) configured: BTreeSet<MachineName>,
     /// What the bucket of backups told last, and until when that is good.
@@ -119,6 +123,7 @@ impl Memory {
     /// The resource has changed, or somebody asks: the next turn reads everything anew.
     pub fn look_now(&mut self) {
         self.look = None;
+        self.adoptees.clear();
         self.snapshots = None;
         self.candidate = None;
     }

@@ -4,9 +4,11 @@
 //! known before.
 
 mod access;
+mod adoptees;
 mod backups;
 mod cluster;
 mod machines;
+mod proofs;
 mod race;
 #[cfg(test)]
 mod tests;
@@ -16,18 +18,40 @@ use std::collections::BTreeMap;
 use helix_plan::endpoints::{api_endpoints, found_endpoints};
 use helix_plan::names::{MachineName, PlatformIdentity};
 use helix_plan::observed::{
-    BackupFacts, CloudFacts, Fact, Intents, Missing, Observed, ServerStatus, Setback, TalosFacts,
+    BackupFacts, CloudFacts, Fact, Intents, Missing, Observed, Proofs, ServerStatus, Setback, StoreFacts, TalosFacts,
 };
+use helix_plan::phases::firewall;
 use helix_plan::quorum::Quorum;
-use helix_plan::secrets::SecretBundle;
+use helix_plan::secrets::{Rotation, SecretBundle};
 use helix_plan::step::Lane;
-use helix_plan::validated::ValidatedPlatform;
+use helix_plan::validated::{ApprovalMode, ValidatedPlatform};
 use jiff::Timestamp;
 
 pub(crate) use access::{Access, BackupPlace, KUBERNETES_USER};
 
 use crate::memory::Memory;
 use crate::seams::{CloudError, Seams, StoreError};
+
+/// Reads what a turn needs. Where the firewall shuts out whom it should admit, that is all that has to be known: Helix may
+/// be locked out itself, and would wait in vain for machines that cannot hear it.
+pub(crate) async fn observe_for_turn(
+    seams: &Seams,
+    platform: &ValidatedPlatform,
+    intents: &Intents,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> (Observed, Access) {
+    let setbacks = memory.setbacks(now);
+    // An attempt that failed, or one that somebody has to approve, must not keep machines from being asked.
+    let free = setbacks.is_empty() && platform.approval != ApprovalMode::Manual;
+    let (mut observed, stored) = foundation(seams, &platform.identity, memory, setbacks, now).await;
+    observed.intents = intents.clone();
+    let shut = |cloud: &CloudFacts| !firewall::is_as_wanted(platform, cloud);
+    if free && observed.cloud.value().is_some_and(shut) {
+        return (observed, Access::none());
+    }
+    ask_machines(seams, platform, (observed, stored), memory, now).await
+}
 
 /// Reads everything that a plan for a living platform needs.
 pub(crate) async fn observe(
@@ -38,20 +62,35 @@ pub(crate) async fn observe(
     now: Timestamp,
 ) -> (Observed, Access) {
     let setbacks = memory.setbacks(now);
-    let (mut observed, bundle) = foundation(seams, &platform.identity, memory, setbacks, now).await;
+    let (mut observed, stored) = foundation(seams, &platform.identity, memory, setbacks, now).await;
     observed.intents = intents.clone();
+    ask_machines(seams, platform, (observed, stored), memory, now).await
+}
+
+/// Asks machines and cluster, and looks at what is to be adopted.
+async fn ask_machines(
+    seams: &Seams,
+    platform: &ValidatedPlatform,
+    (mut observed, stored): (Observed, Option<Stored>),
+    memory: &mut Memory,
+    now: Timestamp,
+) -> (Observed, Access) {
     let bootstrapped = observed.store.value().is_some_and(|store| store.bootstrap.is_some());
     let mut access = match &observed.cloud {
         Fact::Known { value: cloud, .. } => {
-            let access = access::prepare(seams, api_endpoints(platform, cloud), cloud, bundle, memory, now);
+            let access = access::prepare(seams, api_endpoints(platform, cloud), cloud, stored, memory, now);
             Access { backup: BackupPlace::of(platform), ..access }
         }
         Fact::Missing(_) => Access::none(),
     };
+    if let Some(cloud) = observed.cloud.value() {
+        observed.adoptees = adoptees::ask(seams, platform, cloud, memory, now).await;
+    }
     let (talos, workload) = (seams.talos.as_ref(), seams.workload.as_ref());
     let clock = seams.clock.as_ref();
     if let Some(cloud) = observed.cloud.value() {
         observed.talos = machines::ask((talos, clock), cloud, &access, memory, now).await;
+        observed.proofs = proofs::ask(talos, workload, cloud, &access).await;
     }
     if bootstrapped {
         let (etcd, (kubernetes, answered)) = tokio::join!(
@@ -90,7 +129,7 @@ pub(crate) async fn observe_for_teardown(
     now: Timestamp,
 ) -> (Observed, Access) {
     let setbacks = memory.setbacks(now);
-    let (mut observed, bundle) = foundation(seams, platform, memory, setbacks, now).await;
+    let (mut observed, stored) = foundation(seams, platform, memory, setbacks, now).await;
     let decisive = |cloud: &CloudFacts| {
         let stored = observed.store.value().is_some_and(|store| !store.is_empty());
         cloud.is_empty() || (cloud.is_unused() && stored)
@@ -99,7 +138,7 @@ pub(crate) async fn observe_for_teardown(
         seams.project.distrust().await;
         observed.cloud = cloud(seams, platform, memory, now).await;
     }
-    let access = ask_the_leaving_cluster(seams, &mut observed, bundle, memory, now).await;
+    let access = ask_the_leaving_cluster(seams, &mut observed, stored, memory, now).await;
     (observed, access)
 }
 
@@ -107,7 +146,7 @@ pub(crate) async fn observe_for_teardown(
 async fn ask_the_leaving_cluster(
     seams: &Seams,
     observed: &mut Observed,
-    bundle: Option<SecretBundle>,
+    stored: Option<Stored>,
     memory: &mut Memory,
     now: Timestamp,
 ) -> Access {
@@ -117,7 +156,7 @@ async fn ask_the_leaving_cluster(
     if !bootstrapped || !whole {
         return Access::none();
     }
-    let mut access = access::prepare(seams, found_endpoints(cloud), cloud, bundle, memory, now);
+    let mut access = access::prepare(seams, found_endpoints(cloud), cloud, stored, memory, now);
     let asked = (seams.workload.as_ref(), seams.clock.as_ref());
     let (kubernetes, answered) = cluster::kubernetes(asked, &access, true, now).await;
     observed.kubernetes = kubernetes;
@@ -143,23 +182,52 @@ async fn foundation(
     memory: &Memory,
     setbacks: Vec<Setback>,
     now: Timestamp,
-) -> (Observed, Option<SecretBundle>) {
-    let (cloud, stored) = tokio::join!(cloud(seams, platform, memory, now), seams.store.read(platform));
-    let (store, bundle) = match stored {
-        Ok((store, bundle)) => (Fact::known(store, now), bundle),
+) -> (Observed, Option<Stored>) {
+    let (cloud, read) = tokio::join!(cloud(seams, platform, memory, now), read_store(seams, platform));
+    let (store, stored) = match read {
+        Ok((store, stored)) => (Fact::known(store, now), stored),
         Err(error) => (Fact::Missing(missing_store(&error)), None),
     };
     let observed = Observed {
         cloud,
+        adoptees: BTreeMap::new(),
         store,
         talos: BTreeMap::<MachineName, Fact<TalosFacts>>::new(),
         etcd: Fact::Missing(Missing::NotThereYet),
         kubernetes: Fact::Missing(Missing::NotThereYet),
+        proofs: Proofs::default(),
         backups: BackupFacts::unknown(),
         intents: Intents::default(),
         setbacks,
     };
-    (observed, bundle)
+    (observed, stored)
+}
+
+/// The bundle as it is stored, and the rotation beside it.
+pub(crate) struct Stored {
+    bundle: SecretBundle,
+    rotation: Option<Rotation>,
+}
+
+/// Reads the store. The bundle is told by what is in force of it.
+async fn read_store(seams: &Seams, platform: &PlatformIdentity) -> Result<(StoreFacts, Option<Stored>), StoreError> {
+    let ((mut facts, bundle), rotation) = tokio::try_join!(seams.store.read(platform), seams.store.rotation(platform))?;
+    facts.rotation = rotation.as_ref().map(|rotation| rotation.facts.clone());
+    let stored = bundle.map(|bundle| Stored { bundle, rotation });
+    if let (Some(told), Some(stored)) = (&mut facts.bundle, &stored) {
+        told.digest = stored.in_force().digest();
+    }
+    Ok((facts, stored))
+}
+
+impl Stored {
+    /// What machines are made with and called by now.
+    fn in_force(&self) -> SecretBundle {
+        match &self.rotation {
+            Some(rotation) => rotation.in_force(&self.bundle),
+            None => self.bundle.clone(),
+        }
+    }
 }
 
 pub(crate) fn missing_cloud(error: &CloudError) -> Missing {

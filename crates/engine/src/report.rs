@@ -14,17 +14,17 @@ mod tests;
 use std::collections::BTreeSet;
 
 use helix_crds::{
-    ApiBudget, CostStatus, HelixMachineSpec, HelixMachineStatus, HelixPlatform, HelixPlatformStatus, MachineCounts,
-    PhaseName, RecordedService, SecretNames, TeardownStatus,
+    Adoption, ApiBudget, CostStatus, HelixMachineSpec, HelixMachineStatus, HelixPlatform, HelixPlatformStatus,
+    MachineCounts, PhaseName, RecordedService, RotationStatus, SecretNames, TeardownStatus,
 };
 use helix_plan::Plan;
 use helix_plan::catalogue::Catalogue;
 use helix_plan::cost;
 use helix_plan::endpoints::api_endpoints;
 use helix_plan::names::MachineName;
-use helix_plan::observed::{CloudFacts, Missing, Observed, SetbackKind, StoreFacts};
+use helix_plan::observed::{CloudFacts, Missing, Named, Observed, SetbackKind, StoreFacts};
 use helix_plan::report::{PhaseReport, Report};
-use helix_plan::validated::{Rejections, ValidatedPlatform};
+use helix_plan::validated::{Rejections, ValidatedPlatform, kind_of};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -77,6 +77,7 @@ pub(crate) fn status(told: &Told<'_>) -> HelixPlatformStatus {
     status.waiting_for = waiting_for(&phases);
     status.plan = Some(plans::status(told.plan, cloud, told.catalogue));
     status.approval = approvals::kept(told.validated, told.plan);
+    status.adopted = adopted(told.platform, cloud);
     status.machines = Some(counts(told, cloud));
     status.cost = Some(CostStatus {
         monthly: cost::of_what_exists(cloud, told.catalogue).to_string(),
@@ -100,8 +101,17 @@ fn base(platform: &HelixPlatform) -> HelixPlatformStatus {
     HelixPlatformStatus {
         observed_generation: platform.metadata.generation,
         approval: platform.status.as_ref().and_then(|status| status.approval.clone()),
+        adopted: adopted(platform, &CloudFacts::default()),
         ..HelixPlatformStatus::default()
     }
+}
+
+/// What of the specification's adoptions has been carried out, now or before.
+fn adopted(platform: &HelixPlatform, cloud: &CloudFacts) -> Vec<Adoption> {
+    let before = platform.status.as_ref().map(|status| status.adopted.as_slice()).unwrap_or_default();
+    let named = |entry: &Adoption| Some(Named { kind: kind_of(entry.kind)?, id: entry.id });
+    let done = |entry: &&Adoption| before.contains(entry) || named(entry).is_some_and(|named| cloud.has(named));
+    platform.spec.adopt.iter().filter(done).cloned().collect()
 }
 
 /// The last status with new conditions: what is shown of machines and phases was true, and says when.
@@ -221,6 +231,13 @@ fn secret_names(platform: &HelixPlatform, store: &StoreFacts) -> SecretNames {
         bundle: store.bundle.as_ref().map(|_| format!("{name}-secrets")),
         kubeconfig: store.kubeconfig.as_ref().map(|_| format!("{name}-kubeconfig")),
         talosconfig: store.talosconfig.as_ref().map(|_| format!("{name}-talosconfig")),
+        kubeconfig_expires_at: store.kubeconfig.as_ref().map(|facts| Time(facts.expires_at)),
+        talosconfig_expires_at: store.talosconfig.as_ref().map(|facts| Time(facts.expires_at)),
+        rotation: store.rotation.as_ref().map(|facts| RotationStatus {
+            request: facts.request.clone(),
+            stage: format!("{:?}", facts.stage),
+            since: Time(facts.since),
+        }),
     }
 }
 

@@ -11,7 +11,7 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use helix_plan::secrets::{ClientCertificate, SecretBundle};
+use helix_plan::secrets::{Authorities, ClientCertificate, SecretBundle};
 use jiff::Timestamp;
 
 pub use pki::PkiMaker;
@@ -61,6 +61,9 @@ pub enum ClientIdentity {
 pub trait SecretMaker: Send + Sync {
     /// Makes a bundle: every authority, key and token that a cluster is founded on. May take a second.
     async fn make_bundle(&self, now: Timestamp) -> Result<SecretBundle, SecretMakerError>;
+
+    /// Makes the authorities that a rotation puts in the place of those in force.
+    fn make_authorities(&self, now: Timestamp) -> Result<Authorities, SecretMakerError>;
 
     /// Makes an SSH key and gives its public half as a line for `authorized_keys`, ending in `comment`. The private
     /// half is gone when this returns.

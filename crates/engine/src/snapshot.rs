@@ -151,7 +151,7 @@ pub(crate) fn open(bundle: &SecretBundle, sealed: &[u8]) -> Result<Vec<u8>, Flaw
 
 #[cfg(test)]
 mod tests {
-    use helix_plan::secrets::CertificateAuthority;
+    use helix_plan::secrets::{AcceptedAuthorities, CertificateAuthority};
 
     use super::*;
 
@@ -168,6 +168,7 @@ mod tests {
             kubernetes_ca: authority(),
             aggregator_ca: authority(),
             service_account_key: Secret::new("k"),
+            accepted: AcceptedAuthorities::default(),
         }
     }
 

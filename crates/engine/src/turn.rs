@@ -76,7 +76,7 @@ pub async fn turn(seams: &Seams, platform: &HelixPlatform, intents: &Intents, me
         Err(rejections) => return idle(report::rejected(platform, &rejections, now), now + JUDGE_AGAIN),
     };
     let told = learn_of_snapshot(memory);
-    let (mut observed, access) = observe::observe(seams, &validated, intents, memory, now).await;
+    let (mut observed, access) = observe::observe_for_turn(seams, &validated, intents, memory, now).await;
     let mut events = learn(seams, &validated.identity, memory, &mut observed, now).await;
     events.extend(told);
     let mut plan = plan(&validated, &observed, now);

@@ -3,9 +3,11 @@
 //! One row of [`CHECKS`] for each invariant that a plan can show. Rows look at the plan and the facts alone and share
 //! no code with the planner but the types; a mistake there should not be repeated here.
 
+mod adoption;
 mod day_two;
 mod leaving;
 mod restore;
+mod rotation;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +16,7 @@ use helix_crds::labels;
 use crate::farewell::Farewell;
 use crate::guard::{self, Guard};
 use crate::names::PlatformIdentity;
-use crate::observed::{CloudFacts, Observed, StoreFacts};
+use crate::observed::{CloudFacts, Observed, StoreFacts, is_adopted};
 use crate::plan::Plan;
 use crate::quorum::majority;
 use crate::step::{ResourceKind, Step};
@@ -63,9 +65,10 @@ pub struct Check {
 }
 
 /// Every invariant that a plan can show.
-pub const CHECKS: [Check; 19] = [
+pub const CHECKS: [Check; 21] = [
     Check { invariant: 1, name: "one-server-per-machine", backs: &[], find: one_server_per_machine },
     Check { invariant: 2, name: "only-what-is-ours", backs: &[Guard::ProofOfOrigin], find: only_what_is_ours },
+    Check { invariant: 2, name: "adopted-only-as-named", backs: &[], find: adoption::only_as_named },
     Check {
         invariant: 7,
         name: "what-is-to-stay-is-kept",
@@ -131,6 +134,7 @@ pub const CHECKS: [Check; 19] = [
         backs: &[],
         find: day_two::held_machines_are_left_alone,
     },
+    Check { invariant: 0, name: "authorities-go-only-when-known", backs: &[], find: rotation::only_when_known },
     Check { invariant: 12, name: "one-step-per-target", backs: &[], find: one_step_per_target },
     Check { invariant: 13, name: "admin-ports-guarded", backs: &[], find: admin_ports_guarded },
 ];
@@ -181,18 +185,8 @@ fn one_server_per_machine(subject: &Subject<'_>, cloud: &CloudFacts, _: &StoreFa
 
 /// The ids of a kind that carry our label.
 fn ours(kind: ResourceKind, cloud: &CloudFacts, identity: &PlatformIdentity) -> BTreeSet<u64> {
-    let owned = |labels: &crate::observed::Tags| identity.owns(labels);
-    match kind {
-        ResourceKind::Server => cloud.servers.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
-        ResourceKind::LoadBalancer => cloud.load_balancers.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
-        ResourceKind::Volume => cloud.volumes.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
-        ResourceKind::PlacementGroup => {
-            cloud.placement_groups.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect()
-        }
-        ResourceKind::Firewall => cloud.firewalls.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
-        ResourceKind::SshKey => cloud.ssh_keys.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
-        ResourceKind::Network => cloud.networks.iter().filter(|r| owned(&r.labels)).map(|r| r.id).collect(),
-    }
+    let owned = cloud.labelled().filter(|it| it.named.kind == kind && identity.owns(it.labels));
+    owned.map(|it| it.named.id).collect()
 }
 
 /// What existing resources a step changes.
@@ -233,7 +227,9 @@ fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
             rest.into_iter().chain(group).collect()
         }
         Step::CreateLoadBalancer(new) => vec![(Network, new.network)],
-        Step::CreateSecretBundle
+        // What is not the platform's yet is judged by a row of its own.
+        Step::AdoptResource { .. }
+        | Step::CreateSecretBundle
         | Step::CreateNetwork(_)
         | Step::CreateFirewall(_)
         | Step::CreateSshKey { .. }
@@ -243,6 +239,8 @@ fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
         | Step::PruneSnapshot { .. }
         | Step::RestartKubelet { .. }
         | Step::RemoveEtcdMember { .. }
+        | Step::BeginRotation { .. }
+        | Step::AdvanceRotation { .. }
         | Step::StoreKubeconfig { .. }
         | Step::StoreTalosconfig { .. }
         | Step::PatchNode { .. }
@@ -334,6 +332,7 @@ fn bundle_before_use(subject: &Subject<'_>, cloud: &CloudFacts, store: &StoreFac
             Step::CreateServer(_)
             | Step::ConfigureMachine { .. }
             | Step::ReconfigureMachine { .. }
+            | Step::BeginRotation { .. }
             | Step::StoreKubeconfig { .. }
             | Step::StoreTalosconfig { .. } => !stored,
             _ => false,
@@ -344,8 +343,9 @@ fn bundle_before_use(subject: &Subject<'_>, cloud: &CloudFacts, store: &StoreFac
 
 fn secrets_outlive_servers(subject: &Subject<'_>, cloud: &CloudFacts, _: &StoreFacts) -> Vec<String> {
     let forgets = steps(subject).any(|step| matches!(step, Step::ForgetSecrets));
-    if forgets && !cloud.servers.is_empty() {
-        return vec![format!("secrets are forgotten while {} servers exist", cloud.servers.len())];
+    let servers = cloud.servers.iter().filter(|server| !is_adopted(&server.labels)).count();
+    if forgets && servers > 0 {
+        return vec![format!("secrets are forgotten while {servers} servers exist")];
     }
     Vec::new()
 }

@@ -9,6 +9,7 @@
 //! waits to the end, and is named there. What does not exist yet gets made-up ids and addresses ([`assumed`]). Times are sums of typical ones ([`durations`]).
 //! Deliberately absent: chances, faults and money; those are the simulator's and [`crate::cost`]'s.
 
+mod adopt;
 pub mod assumed;
 pub mod durations;
 mod effect;
@@ -164,7 +165,8 @@ impl<'p> World<'p> {
     fn new(mut observed: Observed, platform: Option<&'p ValidatedPlatform>, now: Timestamp) -> Self {
         // What merely failed is tried again and taken to succeed.
         observed.setbacks.retain(|setback| !matches!(setback.kind, SetbackKind::Failed { .. }));
-        let first_id = observed.cloud.value().map_or(0, assumed::highest_id) + 1;
+        let named = observed.adoptees.keys().map(|named| named.id).max().unwrap_or(0);
+        let first_id = observed.cloud.value().map_or(0, assumed::highest_id).max(named) + 1;
         Self {
             observed,
             platform,

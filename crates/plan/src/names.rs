@@ -71,6 +71,19 @@ impl PlatformIdentity {
         all
     }
 
+    /// The labels of a resource that is taken over: its own and the platform's, and that it is not of its making.
+    #[must_use]
+    pub fn adopted_labels(
+        &self,
+        theirs: &BTreeMap<String, String>,
+        machine: Option<&MachineName>,
+    ) -> BTreeMap<String, String> {
+        let mut all = theirs.clone();
+        all.extend(machine.map_or_else(|| self.labels(), |machine| self.machine_labels(machine)));
+        all.insert(labels::ADOPTED.to_owned(), "true".to_owned());
+        all
+    }
+
     /// Whether labels say that a resource is this platform's.
     #[must_use]
     pub fn owns(&self, tags: &BTreeMap<String, String>) -> bool {

@@ -3,6 +3,7 @@
 //! A fact may be missing, and then says why; nothing here is remembered from an earlier turn, but for [`Setback`]s,
 //! which are observations of what an attempt met and which expire.
 
+mod adoptee;
 mod backups;
 mod cloud;
 mod cluster;
@@ -11,10 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+pub use adoptee::{Adoptee, Named};
 pub use backups::{BackupFacts, Candidate, Flaw, RestoreRecord, RestoreTarget, Snapshot, SnapshotFailure};
 pub use cloud::{
-    CloudFacts, Firewall, FirewallRule, Image, LoadBalancer, LoadBalancerService, LoadBalancerTarget, Network,
-    PlacementGroup, PrivateNet, Server, ServerStatus, SshKey, Tags, TargetHealth, Unlabelled, Volume,
+    CloudFacts, Firewall, FirewallRule, Image, Labelled, LoadBalancer, LoadBalancerService, LoadBalancerTarget,
+    Network, PlacementGroup, PrivateNet, Server, ServerStatus, SshKey, Tags, TargetHealth, Unlabelled, Volume,
+    is_adopted,
 };
 pub use cluster::{
     BootstrapRecord, BundleFacts, ClaimFacts, ControlPlaneVersions, CredentialFacts, EtcdFacts, EtcdMember,
@@ -97,6 +100,8 @@ impl<T> Fact<T> {
 pub struct Observed {
     /// What Hetzner holds for this platform.
     pub cloud: Fact<CloudFacts>,
+    /// What `spec.adopt` names and the platform does not own yet, as Hetzner has it; nothing where Hetzner has it not.
+    pub adoptees: BTreeMap<Named, Fact<Option<Adoptee>>>,
     /// What the store holds for this platform.
     pub store: Fact<StoreFacts>,
     /// What each machine's Talos says; a machine that was not asked is absent.
@@ -105,12 +110,23 @@ pub struct Observed {
     pub etcd: Fact<EtcdFacts>,
     /// The workload cluster, as its API server tells.
     pub kubernetes: Fact<KubernetesFacts>,
+    /// Who answers those whom the next stage of a rotation of authorities makes: asked for while one is under way.
+    pub proofs: Proofs,
     /// What is in the bucket of backups.
     pub backups: BackupFacts,
     /// What users ask of single machines.
     pub intents: Intents,
     /// What recent attempts met.
     pub setbacks: Vec<Setback>,
+}
+
+/// Who has answered to certificates of the next stage of a rotation, and showed one that the next stage trusts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proofs {
+    /// Machines, at Talos' API.
+    pub machines: BTreeSet<MachineName>,
+    /// Control planes, at the Kubernetes API.
+    pub api_servers: BTreeSet<MachineName>,
 }
 
 /// What users ask of single machines, by `HelixMachine` and its annotations.
@@ -129,10 +145,12 @@ impl Observed {
     pub fn nothing(cloud: CloudFacts, at: Timestamp) -> Self {
         Self {
             cloud: Fact::known(cloud, at),
+            adoptees: BTreeMap::new(),
             store: Fact::known(StoreFacts::default(), at),
             talos: BTreeMap::new(),
             etcd: Fact::Missing(Missing::NotThereYet),
             kubernetes: Fact::Missing(Missing::NotThereYet),
+            proofs: Proofs::default(),
             backups: BackupFacts::unknown(),
             intents: Intents::default(),
             setbacks: Vec::new(),

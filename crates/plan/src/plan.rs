@@ -13,7 +13,7 @@ use crate::approval::Destruction;
 use crate::approval::manual::Gate;
 use crate::farewell::Farewell;
 use crate::observed::{CloudFacts, Fact, Missing, Observed, StoreFacts};
-use crate::phases::{Concern, Context, Outcome, teardown};
+use crate::phases::{Concern, Context, Outcome, adoption, teardown};
 use crate::report::{ConcernReport, Report, State, Wait};
 use crate::step::{Lane, Step, Target};
 use crate::validated::ValidatedPlatform;
@@ -151,21 +151,23 @@ pub(crate) fn plan_under(
     let context = Context::new(platform, observed, cloud, store, now);
     let mut outcomes: Vec<(Concern, Outcome)> = Vec::new();
     let mut unready = None;
-    let mut founded = true;
+    let mut unfounded = None;
     for concern in Concern::of(platform.until) {
         let mut outcome = concern.plan(&context);
         outcome.heed(&observed.setbacks, now);
+        outcome.leave_out(|step| adoption::takes_the_place_of(&context, step), Wait::Concern(Concern::Adoption));
         if let Some(gate) = gate {
             outcome.ask(gate);
         }
-        match unready {
-            _ if !founded => outcome.hold_back(Wait::Concern(Concern::SecretBundle)),
-            Some(phase) if concern.phase() > phase => outcome.hold_back(Wait::Phase(phase)),
+        match (unfounded, unready) {
+            (Some(concern), _) => outcome.hold_back(Wait::Concern(concern)),
+            (None, Some(phase)) if concern.phase() > phase => outcome.hold_back(Wait::Phase(phase)),
             _ if !outcome.is_done() && !concern.is_aside() => unready = Some(concern.phase()),
             _ => {}
         }
-        // Without the bundle, or in another project, whatever is made would be made wrong.
-        founded &= concern != Concern::SecretBundle || !matches!(outcome.state, State::Blocked(_));
+        if matches!(outcome.state, State::Blocked(_)) && is_foundation(concern, store) {
+            unfounded.get_or_insert(concern);
+        }
         outcomes.push((concern, outcome));
     }
     let look = Look::after(&outcomes, observed, now);
@@ -174,6 +176,16 @@ pub(crate) fn plan_under(
         None => (context.roster.destruction, context.roster.approved),
     };
     Plan { destruction, approved, ..assemble(outcomes, look) }
+}
+
+/// Whether a concern that is blocked holds back everything else. Without the bundle, or in another project, whatever is
+/// made would be made wrong; and a platform is not begun beside what it is to take over.
+fn is_foundation(concern: Concern, store: &StoreFacts) -> bool {
+    match concern {
+        Concern::SecretBundle => true,
+        Concern::Adoption => store.bundle.is_none(),
+        _ => false,
+    }
 }
 
 /// Decides what is to be deleted next, until nothing of the platform is left. It needs no valid specification:

@@ -5,6 +5,7 @@
 //! here: keys and tokens need randomness and cryptography, which the engine's `SecretMaker` has.
 
 mod form;
+mod rotation;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -14,6 +15,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+pub use rotation::{AcceptedAuthorities, Authorities, NotARotation, Rotation, RotationFacts, RotationStage};
 
 /// A text that must not be seen: `Debug` and `Display` redact it, dropping it overwrites it, and it has no
 /// `Serialize`, so that no log, status or error can carry it unnoticed. [`Secret::expose`] is the one way to its value.
@@ -80,6 +83,8 @@ pub struct SecretBundle {
     pub aggregator_ca: CertificateAuthority,
     /// `certs.k8sserviceaccount.key`: signs service account tokens; PEM, `RSA PRIVATE KEY` or `EC PRIVATE KEY`.
     pub service_account_key: Secret,
+    /// What is accepted beside the authorities above while these are rotated; no part of a `secrets.yaml`.
+    pub accepted: AcceptedAuthorities,
 }
 
 /// A client certificate and its key, made for a person or for Helix itself.
@@ -202,7 +207,27 @@ impl SecretBundle {
             hash.update((field.len() as u64).to_be_bytes());
             hash.update(field.as_bytes());
         }
+        // Nothing is fed where nothing is accepted besides, so that a bundle which was never rotated keeps its name.
+        for (what, certificates) in [(1, &self.accepted.os), (2, &self.accepted.kubernetes)] {
+            for certificate in certificates {
+                hash.update([what]);
+                hash.update((certificate.len() as u64).to_be_bytes());
+                hash.update(certificate.as_bytes());
+            }
+        }
         short_hex(&hash.finalize())
+    }
+
+    /// Who may show a certificate at Talos' API, as one PEM text: a server or a client.
+    #[must_use]
+    pub fn trusted_os_authorities(&self) -> String {
+        together(&self.os_ca.certificate, &self.accepted.os)
+    }
+
+    /// Who may show a certificate at the Kubernetes API, as one PEM text.
+    #[must_use]
+    pub fn trusted_kubernetes_authorities(&self) -> String {
+        together(&self.kubernetes_ca.certificate, &self.accepted.kubernetes)
     }
 
     fn canonical_fields(&self) -> [&str; 14] {
@@ -223,6 +248,18 @@ impl SecretBundle {
             self.service_account_key.expose(),
         ]
     }
+}
+
+/// Certificates one after the other, each on lines of its own.
+fn together(first: &str, others: &[String]) -> String {
+    let mut text = first.to_owned();
+    for other in others {
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(other);
+    }
+    text
 }
 
 /// The first 16 bytes of a hash, in hex.

@@ -1,6 +1,7 @@
 //! The closed set of things that Helix does to the world. A step is idempotent, names its target, and carries all that
 //! is needed to carry it out: whoever applies it decides nothing.
 
+mod kind;
 mod nature;
 mod new;
 mod node_patch;
@@ -11,6 +12,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
+pub use kind::ResourceKind;
 pub use nature::{SNAPSHOT, Target};
 pub use new::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer};
 pub use node_patch::NodePatch;
@@ -19,52 +21,7 @@ use crate::disruption::Mark;
 use crate::names::MachineName;
 use crate::observed::{ClaimFacts, FirewallRule, LoadBalancerService, PodFacts, RestoreRecord, ServiceFacts, Tags};
 use crate::render::machine_config::{ConfigDigest, MachineConfigInputs};
-
-/// Kinds of resources at Hetzner that Helix makes and deletes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum ResourceKind {
-    /// A virtual machine.
-    Server,
-    /// A load balancer.
-    LoadBalancer,
-    /// A volume.
-    Volume,
-    /// A placement group.
-    PlacementGroup,
-    /// A firewall.
-    Firewall,
-    /// An SSH key.
-    SshKey,
-    /// A private network.
-    Network,
-}
-
-impl ResourceKind {
-    /// Every kind, in the order in which a teardown may delete them: what is used goes after its users.
-    pub const TEARDOWN_ORDER: [Self; 7] = [
-        Self::Server,
-        Self::LoadBalancer,
-        Self::Volume,
-        Self::PlacementGroup,
-        Self::Firewall,
-        Self::SshKey,
-        Self::Network,
-    ];
-
-    /// The kind in words, as in `load balancer`.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Server => "server",
-            Self::LoadBalancer => "load balancer",
-            Self::Volume => "volume",
-            Self::PlacementGroup => "placement group",
-            Self::Firewall => "firewall",
-            Self::SshKey => "SSH key",
-            Self::Network => "network",
-        }
-    }
-}
+use crate::secrets::RotationStage;
 
 /// Which part of the token's budget pays for a step; an earlier lane goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -257,6 +214,18 @@ pub enum Step {
         /// The host name under which it joined.
         hostname: String,
     },
+    /// Make new certificate authorities and store them beside those in force.
+    BeginRotation {
+        /// What asked for it.
+        request: String,
+    },
+    /// Let a rotation of authorities go on.
+    AdvanceRotation {
+        /// The stage that is over.
+        from: RotationStage,
+        /// The stage that begins.
+        to: RotationStage,
+    },
     /// Issue and store the administrator's kubeconfig.
     StoreKubeconfig {
         /// The API endpoints, as URLs, in order of preference; the first is the one in the file.
@@ -319,6 +288,17 @@ pub enum Step {
         /// The node.
         machine: MachineName,
     },
+    /// Take over a resource that the specification names.
+    AdoptResource {
+        /// Its kind.
+        kind: ResourceKind,
+        /// Its id.
+        id: u64,
+        /// The name that it has from now on: a server gets its machine's, everything else keeps its own.
+        name: String,
+        /// All its labels from now on.
+        labels: Tags,
+    },
     /// Delete a resource at Hetzner.
     DeleteResource {
         /// Its kind.
@@ -357,13 +337,13 @@ pub enum Step {
         /// The network's id.
         network: u64,
     },
-    /// Let a resource be nobody's: it stays when its platform goes, and no sweep takes it for an orphan.
+    /// Let go of a resource: it stays when its platform goes, and no sweep takes it for an orphan.
     ReleaseResource {
         /// Its kind.
         kind: ResourceKind,
         /// Its id.
         id: u64,
-        /// Its name, for people.
+        /// Its name, which it keeps.
         name: String,
         /// Its labels from now on, Helix' own taken away.
         labels: Tags,

@@ -7,7 +7,7 @@
 //! came later is a copy, from a backup say, of a cluster that may live.
 //!
 //! Volumes and load balancers are never deleted here, whoever they were made by: `spec.onDelete.retain` may name them, and
-//! nobody can say any more what it said.
+//! nobody can say any more what it said. What was adopted was there before its platform and stays, with what it uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,7 +16,8 @@ use helix_crds::labels;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::names::PlatformIdentity;
-use crate::observed::{CloudFacts, Tags};
+use crate::observed::{CloudFacts, Named, Tags, is_adopted};
+use crate::phases::teardown;
 use crate::step::{ResourceKind, Step};
 
 /// How long something must have been an orphan before any of it is deleted: a platform that is being moved or restored has
@@ -90,7 +91,9 @@ pub fn orphans(cloud: &CloudFacts, living: &BTreeSet<String>) -> Vec<Orphan> {
             oldest: None,
         });
         orphan.resources.push((kind, id, name.clone()));
-        orphan.oldest = [orphan.oldest, created].into_iter().flatten().min();
+        // What was adopted is older than any bundle, and tells nothing of when the platform was made.
+        let made = created.filter(|_| !is_adopted(tags));
+        orphan.oldest = [orphan.oldest, made].into_iter().flatten().min();
     }
     found.into_values().collect()
 }
@@ -99,8 +102,11 @@ pub fn orphans(cloud: &CloudFacts, living: &BTreeSet<String>) -> Vec<Orphan> {
 /// network stays while anything that is not deleted here hangs on it.
 #[must_use]
 pub fn deletions(orphan: &Orphan, cloud: &CloudFacts) -> Vec<Step> {
+    let staying = teardown::staying(cloud);
+    let goes = |kind: ResourceKind, id: u64| !staying.contains(&Named { kind, id });
+    let going: Vec<_> = orphan.resources.iter().filter(|(kind, id, _)| goes(*kind, *id)).collect();
     let of = |wanted: fn(ResourceKind) -> bool| {
-        let wanted = orphan.resources.iter().filter(move |(kind, _, _)| wanted(*kind));
+        let wanted = going.iter().filter(move |(kind, _, _)| wanted(*kind));
         wanted.map(|(kind, id, name)| Step::DeleteResource { kind: *kind, id: *id, name: name.clone() })
     };
     let servers: Vec<Step> = of(|kind| kind == ResourceKind::Server).take(MOST_AT_ONCE).collect();
@@ -189,5 +195,20 @@ mod tests {
             created: None,
         }];
         assert!(deleted(&cloud).is_empty(), "the network is in use, and the volume stays");
+    }
+
+    #[test]
+    fn what_was_adopted_stays_with_what_it_uses_and_proves_nothing() {
+        let mut cloud = project();
+        let adopted = &mut cloud.servers[1];
+        adopted.labels.insert(labels::ADOPTED.to_owned(), "true".to_owned());
+        adopted.created = Some(at(1));
+        adopted.private = vec![PrivateNet { network: 9, ip: None }];
+        let found = orphans(&cloud, &living());
+        assert_eq!(found[0].oldest, Some(at(103)), "it is older than the platform");
+        let deleted: Vec<String> = deletions(&found[0], &cloud).iter().map(ToString::to_string).collect();
+        assert_eq!(deleted, ["delete server dev-general-3"]);
+        cloud.servers.truncate(2);
+        assert!(deletions(&orphans(&cloud, &living())[0], &cloud).is_empty(), "its network stays, too");
     }
 }

@@ -3,6 +3,7 @@
 //! What the API server's rules can judge is judged there already; a file on a laptop has not met them, so nothing is
 //! taken for granted here. All rejections are found at once, and each says what to write instead.
 
+mod adopt;
 mod backup;
 mod layers;
 mod network;
@@ -21,6 +22,7 @@ use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use semver::Version;
 
+pub use adopt::{Adoption, kind_of};
 pub use backup::{Bucket, EtcdBackup, RestoreFrom};
 pub use helix_crds::{ApprovalMode, Spread};
 pub use layers::Layers;
@@ -155,6 +157,8 @@ pub struct ValidatedPlatform {
     pub control_plane: Pool,
     /// The worker pools.
     pub workers: Vec<Pool>,
+    /// What is to be taken over.
+    pub adoptions: Vec<Adoption>,
     /// How fast machines may be disturbed.
     pub pace: Pace,
     /// When a lost machine is given up.
@@ -165,6 +169,8 @@ pub struct ValidatedPlatform {
     pub restore_from: Option<RestoreFrom>,
     /// What has to be approved before it is done.
     pub approval: ApprovalMode,
+    /// What asks for a rotation of the certificate authorities, if anything does: each other text is another request.
+    pub rotate_authorities: Option<String>,
     /// What has been approved so far.
     pub approved: Approved,
     /// Where prices come from.
@@ -191,6 +197,8 @@ impl ValidatedPlatform {
         network::locations_in_zone(spec, catalogue, &hetzner.network.zone, &mut rejections);
         network::attachments(machines, &endpoint, &mut rejections);
         pools::placement_groups(&control_plane, &workers, &mut rejections);
+        let pools: Vec<&Pool> = std::iter::once(&control_plane).chain(&workers).collect();
+        let adoptions = adopt::adoptions(platform, &identity, &pools, &mut rejections);
         let pace = pace::pace(spec, &mut rejections);
         let remediation = pace::remediation(&spec.remediation, &mut rejections);
         let backup = backup::etcd(spec, &identity, &mut rejections);
@@ -213,11 +221,13 @@ impl ValidatedPlatform {
             snapshot_labels,
             control_plane,
             workers,
+            adoptions,
             pace,
             remediation,
             backup,
             restore_from: RestoreFrom::of(platform),
             approval: spec.approval,
+            rotate_authorities: rotate_authorities(platform),
             approved: Approved::of(platform),
             prices: catalogue.source,
         })
@@ -252,6 +262,11 @@ impl ValidatedPlatform {
     pub fn schedulable_control_planes(&self) -> bool {
         self.workers.iter().all(|pool| pool.replicas == 0)
     }
+}
+
+fn rotate_authorities(platform: &HelixPlatform) -> Option<String> {
+    let asked = platform.metadata.annotations.as_ref()?.get(helix_crds::labels::ROTATE_CA)?.trim();
+    (!asked.is_empty()).then(|| asked.to_owned())
 }
 
 /// Who the resource is, for a teardown: needs no valid specification.
@@ -351,9 +366,6 @@ fn not_built(spec: &HelixPlatformSpec, rejections: &mut Rejections) {
     }
     if !spec.policies.is_empty() {
         rejections.not_implemented("spec.policies", "judging plans by policies", "leave it out");
-    }
-    if !spec.adopt.is_empty() {
-        rejections.not_implemented("spec.adopt", "adoption", "leave it out and let Helix make the machines");
     }
     for (index, pool) in spec.worker_pools.iter().enumerate() {
         let WorkerPool { autoscale, storage, .. } = pool;

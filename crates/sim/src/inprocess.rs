@@ -20,6 +20,7 @@ mod trace;
 mod workload;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -84,6 +85,8 @@ pub(crate) struct Inner {
     watch: Watch,
     kill: Option<(u64, Kill)>,
     killed: bool,
+    /// Where the engine calls from, if firewalls are to look at it.
+    caller: Option<Ipv4Addr>,
     secrets: Rng,
 }
 
@@ -113,6 +116,7 @@ impl Universe {
             watch: Watch::default(),
             kill: None,
             killed: false,
+            caller: None,
             secrets,
         }));
         Self(inner, Beside::default())
@@ -248,6 +252,11 @@ impl Universe {
     /// The token belongs to this project from now on.
     pub fn move_to(&self, project: ProjectId) {
         self.lock().project = project;
+    }
+
+    /// The engine calls machines from this address from now on, and firewalls look at it. Load balancers have none.
+    pub fn call_from(&self, address: Ipv4Addr) {
+        self.lock().caller = Some(address);
     }
 
     /// The receipt that the last teardown has left.

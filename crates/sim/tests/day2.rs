@@ -343,3 +343,39 @@ fn a_window_holds_back_what_disturbs() {
     assert!(waiting.contains("maintenance window"), "{waiting}");
     assert_eq!(life.until_ready(HOUR * 30), Ok(()));
 }
+
+#[test]
+fn who_is_locked_out_is_let_in_again_at_hetzner_first() {
+    let (home, abroad) = ([203, 0, 113, 7].into(), [198, 51, 100, 9].into());
+    let mut platform = approved();
+    platform.spec.endpoint.public = false;
+    let helix_crds::ProviderSpec::Hetzner(hetzner) = &mut platform.spec.provider;
+    hetzner.api_allowlist = vec![format!("{home}/32")];
+    let universe = universe(16);
+    universe.call_from(home);
+    let mut life = Life::new(universe, platform);
+    assert_eq!(life.until_ready(HOUR), Ok(()));
+    let (before, boots) = (ids(&life), boot_ids(&life));
+
+    life.universe().call_from(abroad);
+    live(&mut life, 60);
+    assert_eq!(
+        (ids(&life), boot_ids(&life)),
+        (before.clone(), boots.clone()),
+        "nothing is replaced that cannot be heard"
+    );
+    let waiting = life.platform().status.clone().and_then(|status| status.waiting_for).expect("it waits");
+    assert!(waiting.contains("Talos") || waiting.contains("API"), "{waiting}");
+
+    life.edit(|platform| {
+        let helix_crds::ProviderSpec::Hetzner(hetzner) = &mut platform.spec.provider;
+        hetzner.api_allowlist = vec![format!("{abroad}/32")];
+    });
+    let calls = life.universe().counts().calls;
+    assert_eq!(life.until(SignedDuration::from_secs(1), |_, turn| turn.steps.contains(&("firewall", true))), Ok(()));
+    let asked = life.universe().counts().calls - calls;
+    // Each kind of resource once, the store, the rules: none of the five machines is waited for.
+    assert!(asked <= 16, "{asked} calls until the ports were opened");
+    assert_eq!(life.until_ready(HOUR), Ok(()));
+    assert_eq!((ids(&life), boot_ids(&life)), (before, boots));
+}

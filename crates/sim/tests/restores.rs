@@ -5,8 +5,8 @@
 
 mod support;
 
-use helix_crds::ApprovalMode;
-use helix_crds::labels::{APPROVE, RESTORE_FROM};
+use helix_crds::labels::{APPROVE, RESTORE_FROM, ROTATE_CA};
+use helix_crds::{ApprovalMode, HelixPlatform};
 use helix_sim::inprocess::Kill;
 use helix_sim::inprocess::bucket::BucketMood;
 use helix_sim::inprocess::life::Life;
@@ -42,6 +42,31 @@ fn a_platform_that_lost_all_control_planes_is_restored() {
     lose_all_control_planes(&life);
     live(&mut life, MINUTE * 10);
     assert!(waiting(&life).contains("had its restore"), "{}", waiting(&life));
+}
+
+/// Whether a rotation of the authorities has come to that stage.
+fn is_rotated_to(platform: &HelixPlatform, stage: &str) -> bool {
+    let secrets = platform.status.as_ref().and_then(|status| status.secrets.as_ref());
+    secrets.and_then(|secrets| secrets.rotation.as_ref()).is_some_and(|rotation| rotation.stage == stage)
+}
+
+#[test]
+fn what_is_lost_in_the_midst_of_a_rotation_is_restored_and_the_rotation_goes_on() {
+    for stage in ["Accept", "Issue", "Retire", "Done"] {
+        let mut life = ready(7, backed_up());
+        live(&mut life, MINUTE * 40);
+        life.annotate(ROTATE_CA, "2026-11");
+        assert_eq!(life.until(HOUR * 3, |platform, _| is_rotated_to(platform, stage)), Ok(()));
+        lose_all_control_planes(&life);
+        live(&mut life, MINUTE * 10);
+        life.annotate(RESTORE_FROM, "latest");
+        assert_eq!(life.until_ready(HOUR), Ok(()), "{stage}: {}", waiting(&life));
+        let ended = life.until(HOUR * 3, |platform, _| is_rotated_to(platform, "Done"));
+        assert_eq!(ended, Ok(()), "{stage}: {}", waiting(&life));
+        assert_eq!(life.until_ready(HOUR), Ok(()), "{stage}: {}", waiting(&life));
+        let counts = life.universe().counts();
+        assert_eq!((counts.bootstraps, counts.recoveries, counts.bundles), (1, 1, 1), "{stage}");
+    }
 }
 
 #[test]

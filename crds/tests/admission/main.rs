@@ -137,6 +137,8 @@ fn a_machine_keeps_its_identity() {
 fn every_rule_has_a_case() {
     let mut rules = BTreeSet::new();
     collect_rules(&platform_schema(), "", &mut rules);
+    // Types of the specification recur in the status, which nobody but the operator writes.
+    rules.retain(|(path, _)| !path.starts_with("status."));
     assert!(rules.len() > 50, "found only {} rules", rules.len());
     for case in CREATIONS.iter().chain(UPDATES) {
         let field = without_indices(case.field);

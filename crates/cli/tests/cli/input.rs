@@ -52,7 +52,7 @@ fn every_field_is_told_at_once_with_its_remedy() {
     assert_eq!(run.code, 1);
     for expected in [
         "spec.encryption.disk: disk encryption is not implemented yet; write None",
-        "spec.adopt:",
+        "spec.policies:",
         "spec.workerPools[1].autoscale:",
         "spec.workerPools[1].storage.volume:",
     ] {

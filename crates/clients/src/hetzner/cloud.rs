@@ -6,8 +6,8 @@ use helix_engine::budget::BudgetSnapshot;
 use helix_engine::seams::{Accepted, ActionFacts, Cloud, CloudError, Owner, ProjectFacts};
 use helix_plan::catalogue::Catalogue;
 use helix_plan::observed::{
-    Firewall, FirewallRule, LoadBalancer, LoadBalancerService, Network, PlacementGroup, Server, SshKey, Tags,
-    Unlabelled, Volume,
+    Adoptee, Firewall, FirewallRule, LoadBalancer, LoadBalancerService, Named, Network, PlacementGroup, Server, SshKey,
+    Tags, Unlabelled, Volume,
 };
 use helix_plan::step::{Lane, NewFirewall, NewLoadBalancer, NewNetwork, NewServer, ResourceKind};
 use ipnet::Ipv4Net;
@@ -24,8 +24,8 @@ use super::servers::ServerWire;
 use super::volumes::VolumeWire;
 use super::wire::{Created, Labelled, Page, Started};
 use super::{
-    HetznerProject, actions, catalogue, error, firewalls, images, load_balancers, networks, placement_groups, servers,
-    ssh_keys, volumes,
+    HetznerProject, actions, adoptees, catalogue, error, firewalls, images, load_balancers, networks, placement_groups,
+    servers, ssh_keys, volumes,
 };
 
 /// Narrows a list to what carries a label, whatever its value.
@@ -75,7 +75,7 @@ impl HetznerProject {
 }
 
 /// The path and the words of a kind.
-fn kind_path(kind: ResourceKind) -> (&'static str, &'static str) {
+pub(super) fn kind_path(kind: ResourceKind) -> (&'static str, &'static str) {
     match kind {
         ResourceKind::Server => ("/servers", servers::KIND),
         ResourceKind::LoadBalancer => ("/load_balancers", load_balancers::KIND),
@@ -98,11 +98,6 @@ pub(super) fn deletion(kind: ResourceKind, id: u64) -> Request {
 }
 
 /// Replaces all labels: Hetzner drops those that are not sent.
-pub(super) fn labelling(kind: ResourceKind, id: u64, labels: &Tags) -> Request {
-    let (path, words) = kind_path(kind);
-    Request::put(format!("{path}/{id}"), Subject::id(words, id), &serde_json::json!({"labels": labels}))
-}
-
 /// Those that carry the label of some platform, and those that carry none.
 fn apart<T>(all: impl IntoIterator<Item = T>, labels: impl Fn(&T) -> &Tags) -> (Vec<T>, Vec<T>) {
     all.into_iter().partition(|it| labels(it).contains_key(labels::PLATFORM_UID))
@@ -161,6 +156,15 @@ impl Cloud for HetznerProject {
         let page: Page<Labelled> = self.transport.call(lane, &named(kind, name)).await?;
         let owner = page.items.into_iter().find(|item| item.name == name);
         Ok(owner.map(|item| Owner { id: item.id, labels: item.labels }))
+    }
+
+    async fn adoptee(&self, lane: Lane, named: Named) -> Result<Option<Adoptee>, CloudError> {
+        adoptees::find(&self.transport, lane, named).await
+    }
+
+    async fn relabel(&self, lane: Lane, named: Named, name: &str, labels: &Tags) -> Result<(), CloudError> {
+        let _: serde::de::IgnoredAny = self.transport.call(lane, &adoptees::relabel(named, name, labels)).await?;
+        Ok(())
     }
 
     async fn create_network(&self, lane: Lane, new: &NewNetwork) -> Result<Accepted<Network>, CloudError> {
@@ -289,13 +293,6 @@ impl Cloud for HetznerProject {
         network: u64,
     ) -> Result<Accepted<()>, CloudError> {
         gone_is_success(self.start(lane, &load_balancers::detach(load_balancer, network)).await)
-    }
-
-    async fn set_labels(&self, lane: Lane, kind: ResourceKind, id: u64, labels: &Tags) -> Result<(), CloudError> {
-        match self.transport.call::<serde_json::Value>(lane, &labelling(kind, id, labels)).await {
-            Ok(_) | Err(CloudError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     async fn delete(&self, lane: Lane, kind: ResourceKind, id: u64) -> Result<Accepted<()>, CloudError> {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{FirewallRule, LoadBalancerService, PrivateNet, Tags, Volume};
+use helix_plan::observed::{FirewallRule, LoadBalancerService, Named, PrivateNet, Tags, Volume};
 use helix_plan::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, ResourceKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -23,8 +23,8 @@ use super::servers::ServerWire;
 use super::volumes::VolumeWire;
 use super::wire::{Actions, Created, Labelled, Page, Started};
 use super::{
-    actions, catalogue, cloud, firewalls, images, load_balancers, networks, placement_groups, servers, ssh_keys,
-    volumes,
+    actions, adoptees, catalogue, cloud, firewalls, images, load_balancers, networks, placement_groups, servers,
+    ssh_keys, volumes,
 };
 
 /// A reference document, or `None` (with a word about it) where the reference files are not at hand.
@@ -131,10 +131,10 @@ fn mutations() -> Vec<Request> {
         volumes::detach(5),
         load_balancers::remove_service(3, 6443),
         load_balancers::detach(3, 8),
-        cloud::labelling(ResourceKind::LoadBalancer, 3, &tags()),
-        cloud::labelling(ResourceKind::Volume, 5, &Tags::new()),
     ];
     mutations.extend(ResourceKind::TEARDOWN_ORDER.map(|kind| cloud::deletion(kind, 42)));
+    let named = |kind| Named { kind, id: 42 };
+    mutations.extend(ResourceKind::TEARDOWN_ORDER.map(|kind| adoptees::relabel(named(kind), "dev-cp-0", &tags())));
     mutations
 }
 
@@ -156,6 +156,7 @@ fn lists() -> Vec<Request> {
 fn lookups() -> Vec<Request> {
     let mut lookups = vec![catalogue::pricing(), actions::get(&[1, 2])];
     lookups.extend(ResourceKind::TEARDOWN_ORDER.map(|kind| cloud::named(kind, "dev")));
+    lookups.extend(ResourceKind::TEARDOWN_ORDER.map(|kind| adoptees::get(Named { kind, id: 42 })));
     lookups
 }
 

@@ -1,12 +1,13 @@
 //! Firewalls and their inbound rules.
 
-use helix_plan::observed::{Firewall, FirewallRule, Tags};
+use helix_plan::observed::{Adoptee, Firewall, FirewallRule, Tags};
 use helix_plan::step::NewFirewall;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::paging::Item;
 use super::request::{Request, Subject};
+use super::wire::Reference;
 
 pub(super) const KIND: &str = "firewall";
 
@@ -50,6 +51,32 @@ impl From<RuleWire> for FirewallRule {
         sources.sort();
         let description = wire.description.unwrap_or_default();
         Self { description, protocol: wire.protocol, port: wire.port, sources }
+    }
+}
+
+/// A firewall and what it guards.
+#[derive(Debug, Deserialize)]
+pub(super) struct GuardingWire {
+    #[serde(flatten)]
+    firewall: FirewallWire,
+    #[serde(default)]
+    applied_to: Vec<GuardedWire>,
+}
+
+#[derive(Debug, Deserialize)]
+struct GuardedWire {
+    server: Option<Reference>,
+}
+
+impl From<GuardingWire> for Adoptee {
+    fn from(wire: GuardingWire) -> Self {
+        let guards: Vec<Option<u64>> =
+            wire.applied_to.into_iter().map(|it| it.server.map(|server| server.id)).collect();
+        Self::Firewall {
+            firewall: wire.firewall.into(),
+            by_label: guards.iter().any(Option::is_none),
+            guards: guards.into_iter().flatten().collect(),
+        }
     }
 }
 

@@ -89,6 +89,11 @@ impl Item for LoadBalancerWire {
 }
 
 impl LoadBalancerWire {
+    /// Whether something is behind it that is no server named by its id.
+    pub(super) fn has_other_targets(&self) -> bool {
+        self.targets.iter().any(|target| target.server.is_none())
+    }
+
     /// The load balancer as the plan knows it.
     pub(super) fn into_facts(self) -> LoadBalancer {
         LoadBalancer {

@@ -11,6 +11,8 @@ pub(super) const BUNDLE_KEY: &str = "secrets.yaml";
 pub(super) const BOOTSTRAP_KEY: &str = "bootstrap.json";
 /// Key of the restore record.
 pub(super) const RESTORE_KEY: &str = "restore.json";
+/// Key of a rotation of authorities.
+pub(super) const ROTATION_KEY: &str = "rotation.json";
 /// Key of a client configuration, as Cluster API has it: tools that look for a cluster's kubeconfig look there.
 pub(super) const CLIENT_CONFIG_KEY: &str = "value";
 /// Key of what may be known of a client configuration.
@@ -26,6 +28,10 @@ pub(super) fn bootstrap(platform: &PlatformIdentity) -> String {
 
 pub(super) fn restore(platform: &PlatformIdentity) -> String {
     format!("{}-restore", platform.name)
+}
+
+pub(super) fn rotation(platform: &PlatformIdentity) -> String {
+    format!("{}-rotation", platform.name)
 }
 
 pub(super) fn client_config(platform: &PlatformIdentity, kind: ClientConfigKind) -> String {

@@ -6,7 +6,7 @@ use helix_crds::labels;
 use helix_engine::seams::{StoreError, StoredClientConfig};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, CredentialFacts, RestoreRecord};
-use helix_plan::secrets::{Secret as Text, SecretBundle};
+use helix_plan::secrets::{Rotation, Secret as Text, SecretBundle};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -48,6 +48,13 @@ pub(super) fn read_restore(stored: &Secret) -> Result<RestoreRecord, StoreError>
         .map_err(|error| corrupt(name(stored), format!("`{}`: {error}", names::RESTORE_KEY)))
 }
 
+/// A rotation as a Secret in which the next stage takes the place of the one before.
+pub(super) fn of_rotation(platform: &PlatformIdentity, rotation: &Rotation) -> Result<Secret, StoreError> {
+    let name = names::rotation(platform);
+    let text = rotation.to_json().map_err(|error| corrupt(&name, error.to_string()))?;
+    Ok(secret(platform, name, &[(names::ROTATION_KEY, text.expose())], false))
+}
+
 pub(super) fn of_client_config(platform: &PlatformIdentity, config: &StoredClientConfig) -> Result<Secret, StoreError> {
     let name = names::client_config(platform, config.kind);
     let facts = Facts {
@@ -68,6 +75,11 @@ pub(super) fn read_bundle(stored: &Secret) -> Result<SecretBundle, StoreError> {
 pub(super) fn read_bootstrap(stored: &Secret) -> Result<BootstrapRecord, StoreError> {
     serde_json::from_str(text(stored, names::BOOTSTRAP_KEY)?)
         .map_err(|error| corrupt(name(stored), format!("`{}`: {error}", names::BOOTSTRAP_KEY)))
+}
+
+pub(super) fn read_rotation(stored: &Secret) -> Result<Rotation, StoreError> {
+    let read = Rotation::from_json(text(stored, names::ROTATION_KEY)?);
+    read.map_err(|error| corrupt(name(stored), error.to_string()))
 }
 
 /// `None` where the facts are not readable: the configuration can be made anew, so it is taken as absent.

@@ -10,7 +10,7 @@ use helix_crds::labels::FIELD_MANAGER;
 use helix_engine::seams::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, BundleFacts, RestoreRecord, StoreFacts};
-use helix_plan::secrets::SecretBundle;
+use helix_plan::secrets::{Rotation, RotationFacts, SecretBundle};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
@@ -96,6 +96,7 @@ impl Store for SecretStore {
             restore: restore.as_ref().map(record::read_restore).transpose()?,
             kubeconfig: kubeconfig.as_ref().and_then(record::read_client_config),
             talosconfig: talosconfig.as_ref().and_then(record::read_client_config),
+            rotation: None,
         };
         Ok((facts, bundle))
     }
@@ -144,12 +145,38 @@ impl Store for SecretStore {
         applied.map(|_| ()).map_err(|failure| store_error(failure, &name))
     }
 
+    async fn rotation(&self, platform: &PlatformIdentity) -> Result<Option<Rotation>, StoreError> {
+        self.get(platform, &names::rotation(platform)).await?.as_ref().map(record::read_rotation).transpose()
+    }
+
+    async fn put_rotation(
+        &self,
+        platform: &PlatformIdentity,
+        rotation: &Rotation,
+        before: Option<&RotationFacts>,
+    ) -> Result<(), StoreError> {
+        let name = names::rotation(platform);
+        let mut secret = record::of_rotation(platform, rotation)?;
+        let stored = self.get(platform, &name).await?;
+        let facts = stored.as_ref().map(record::read_rotation).transpose()?.map(|rotation| rotation.facts);
+        if facts.as_ref() != before {
+            return Err(StoreError::Exists { what: record::words(&name) });
+        }
+        let Some(stored) = stored else { return self.create(platform, &secret).await };
+        // Exactly the version that was looked at is changed: two processes must not both go on.
+        secret.metadata.resource_version = stored.metadata.resource_version;
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let applied = bounded(self.api(platform).patch(&name, &params, &Patch::Apply(&secret))).await;
+        applied.map(|_| ()).map_err(|failure| store_error(failure, &name))
+    }
+
     /// The bundle goes last: as long as anything of the platform is stored, so is what it was made with.
     async fn forget(&self, platform: &PlatformIdentity) -> Result<(), StoreError> {
         self.delete(platform, &names::client_config(platform, ClientConfigKind::Kubeconfig)).await?;
         self.delete(platform, &names::client_config(platform, ClientConfigKind::Talosconfig)).await?;
         self.delete(platform, &names::restore(platform)).await?;
         self.delete(platform, &names::bootstrap(platform)).await?;
+        self.delete(platform, &names::rotation(platform)).await?;
         self.delete(platform, &names::bundle(platform)).await
     }
 

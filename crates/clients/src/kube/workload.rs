@@ -92,10 +92,13 @@ fn connect(route: &WorkloadRoute) -> Result<Client, WorkloadError> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let uri = route.endpoint.parse().map_err(|_| unusable("it is not a URL".to_owned()))?;
     let credentials = &route.credentials;
-    let authority = CertificateDer::from_pem_slice(credentials.ca_pem.as_bytes())
+    // While authorities are rotated there are two.
+    let authorities = CertificateDer::pem_slice_iter(credentials.ca_pem.as_bytes())
+        .map(|authority| authority.map(|certificate| certificate.as_ref().to_vec()))
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|_| unusable("the stored authority is not a certificate in PEM".to_owned()))?;
     let mut config = Config::new(uri);
-    config.root_cert = Some(vec![authority.as_ref().to_vec()]);
+    config.root_cert = Some(authorities);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     // A second attempt is the engine's decision.
     config.default_retry = false;

@@ -22,9 +22,10 @@ pub(super) struct UnusableCredentials(&'static str);
 pub(super) fn mutual(credentials: &TalosCredentials) -> Result<ClientConfig, UnusableCredentials> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
-    roots
-        .add(certificate(&credentials.ca_pem).ok_or(UnusableCredentials("authority"))?)
-        .map_err(|_| UnusableCredentials("authority"))?;
+    // While authorities are rotated there are two.
+    for authority in certificates(&credentials.ca_pem).ok_or(UnusableCredentials("authority"))? {
+        roots.add(authority).map_err(|_| UnusableCredentials("authority"))?;
+    }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
         .build()
         .map_err(|_| UnusableCredentials("authority"))?;
@@ -108,6 +109,13 @@ impl ServerCertVerifier for MaintenanceVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// All certificates of a text, which has at least one and nothing else.
+fn certificates(text: &str) -> Option<Vec<CertificateDer<'static>>> {
+    let blocks = pem::parse_many(text).ok().filter(|blocks| !blocks.is_empty())?;
+    let all_are = blocks.iter().all(|block| block.tag() == "CERTIFICATE");
+    all_are.then(|| blocks.into_iter().map(|block| CertificateDer::from(block.into_contents())).collect())
 }
 
 fn certificate(text: &str) -> Option<CertificateDer<'static>> {

@@ -1,8 +1,8 @@
 //! Steps at Hetzner: one request each. Creation is idempotent by the unique name.
 
 use helix_plan::observed::{
-    CloudFacts, Firewall, LoadBalancer, LoadBalancerTarget, Network, PlacementGroup, PrivateNet, Server, ServerStatus,
-    SetbackKind, SshKey, TargetHealth,
+    CloudFacts, Firewall, LoadBalancer, LoadBalancerTarget, Named, Network, PlacementGroup, PrivateNet, Server,
+    ServerStatus, SetbackKind, SshKey, TargetHealth,
 };
 use helix_plan::step::{NewServer, ResourceKind, Step};
 
@@ -41,8 +41,22 @@ impl Applier<'_> {
                 self.accepted(step, accepted.actions, |facts| mark_deleted(facts, *kind, *id)).await;
                 Ok(())
             }
-            Step::ReleaseResource { kind, id, labels, .. } => {
-                cloud.set_labels(lane, *kind, *id, labels).await?;
+            Step::AdoptResource { kind, id, name, labels } => {
+                let adopted = cloud.relabel(lane, Named { kind: *kind, id: *id }, name, labels).await;
+                // Only a fresh reading has what was not the platform's so far.
+                self.seams.project.distrust().await;
+                match adopted {
+                    Err(CloudError::Taken { name }) => {
+                        Err(Met::from_kind(SetbackKind::ForeignResource { kind: kind.words(), name }))
+                    }
+                    other => Ok(other?),
+                }
+            }
+            Step::ReleaseResource { kind, id, name, labels } => {
+                match cloud.relabel(lane, Named { kind: *kind, id: *id }, name, labels).await {
+                    Ok(()) | Err(CloudError::NotFound { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
                 self.accepted(step, Vec::new(), |facts| mark_released(facts, *kind, *id)).await;
                 Ok(())
             }
@@ -63,7 +77,7 @@ impl Applier<'_> {
                 server_type: new.server_type.clone(),
                 location: new.location.clone(),
             };
-            return Err(Met { kind, until: None, distrust: false, expected: false });
+            return Err(Met::from_kind(kind));
         }
         let name = new.machine.to_string();
         self.keep(made, ResourceKind::Server, &name, step, |facts| &mut facts.servers).await
@@ -190,18 +204,17 @@ fn mark_deleted(facts: &mut CloudFacts, kind: ResourceKind, id: u64) {
     }
 }
 
-/// What is released is no platform's any more.
+/// What is let go of is no longer the platform's.
 fn mark_released(facts: &mut CloudFacts, kind: ResourceKind, id: u64) {
     match kind {
+        ResourceKind::Server => facts.servers.retain(|server| server.id != id),
         ResourceKind::LoadBalancer => {
             facts.unlabelled.load_balancers.extend(facts.load_balancers.extract_if(.., |it| it.id == id));
         }
         ResourceKind::Volume => facts.unlabelled.volumes.extend(facts.volumes.extract_if(.., |it| it.id == id)),
-        ResourceKind::Server
-        | ResourceKind::PlacementGroup
-        | ResourceKind::Firewall
-        | ResourceKind::SshKey
-        | ResourceKind::Network => {}
+        ResourceKind::PlacementGroup | ResourceKind::Firewall | ResourceKind::SshKey | ResourceKind::Network => {
+            mark_deleted(facts, kind, id);
+        }
     }
 }
 

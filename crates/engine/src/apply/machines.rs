@@ -7,7 +7,7 @@ use helix_plan::names::MachineName;
 use helix_plan::observed::{BootstrapRecord, CredentialFacts, PodFacts};
 use helix_plan::render::client_config;
 use helix_plan::render::machine_config::{MachineConfigInputs, render_machine_config};
-use helix_plan::secrets::{ClientCertificate, Secret, SecretBundle};
+use helix_plan::secrets::{ClientCertificate, Rotation, RotationStage, Secret, SecretBundle};
 use helix_plan::step::NodePatch;
 
 use super::{Applier, Met};
@@ -179,13 +179,28 @@ impl Applier<'_> {
         Err(met)
     }
 
+    /// New authorities are in the store before any machine hears of them.
+    pub(super) async fn begin_rotation(&self, request: &str) -> Result<(), Met> {
+        let new = self.seams.secrets.make_authorities(self.now)?;
+        let rotation = Rotation::begin(request, self.bundle()?, new, self.now);
+        let before = self.access.rotation.as_ref().map(|rotation| &rotation.facts);
+        Ok(self.seams.store.put_rotation(self.platform, &rotation, before).await?)
+    }
+
+    pub(super) async fn advance_rotation(&self, from: RotationStage, to: RotationStage) -> Result<(), Met> {
+        let rotation = self.access.rotation.as_ref().filter(|rotation| rotation.facts.stage == from);
+        let rotation = rotation.ok_or_else(|| not_at_hand("the rotation at that stage"))?;
+        let next = rotation.at(to, self.now);
+        Ok(self.seams.store.put_rotation(self.platform, &next, Some(&rotation.facts)).await?)
+    }
+
     pub(super) async fn store_kubeconfig(&self, endpoints: &[String]) -> Result<(), Met> {
         let bundle = self.bundle()?;
         let user = format!("{KUBERNETES_USER}-admin");
         let certificate = self.issue(&ClientIdentity::KubernetesAdmin { user: user.clone() })?;
         let server = endpoints.first().ok_or_else(|| not_at_hand("an endpoint"))?;
-        let authority = &bundle.kubernetes_ca.certificate;
-        let text = client_config::kubeconfig(&self.platform.name, &user, server, authority, &certificate)
+        let authorities = bundle.trusted_kubernetes_authorities();
+        let text = client_config::kubeconfig(&self.platform.name, &user, server, &authorities, &certificate)
             .map_err(|error| Met::failed(error.reason(), error.to_string()))?;
         self.put(ClientConfigKind::Kubeconfig, text, endpoints, &certificate).await
     }
@@ -196,7 +211,7 @@ impl Applier<'_> {
         let reader = self.issue(&ClientIdentity::Talos(TalosRole::Reader))?;
         let name = &self.platform.name;
         let credentials = [(name.as_str(), &admin), (&*format!("{name}-reader"), &reader)];
-        let text = client_config::talosconfig(endpoints, &bundle.os_ca.certificate, &credentials)
+        let text = client_config::talosconfig(endpoints, &bundle.trusted_os_authorities(), &credentials)
             .map_err(|error| Met::failed(error.reason(), error.to_string()))?;
         self.put(ClientConfigKind::Talosconfig, text, endpoints, &admin).await
     }

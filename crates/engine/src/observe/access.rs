@@ -8,10 +8,11 @@ use std::time::Duration;
 use helix_plan::endpoints::ApiEndpoints;
 use helix_plan::names::MachineName;
 use helix_plan::observed::CloudFacts;
-use helix_plan::secrets::{ClientCertificate, SecretBundle};
+use helix_plan::secrets::{ClientCertificate, Rotation, SecretBundle};
 use helix_plan::validated::{Bucket, ValidatedPlatform, Versions};
 use jiff::{SignedDuration, Timestamp};
 
+use super::Stored;
 use crate::memory::{Credentials, Memory};
 use crate::seams::{KubernetesCredentials, Seams, TalosCredentials, TalosRoute, WorkloadRoute};
 use crate::secrets::{ClientIdentity, SecretMaker, SecretMakerError, TalosRole};
@@ -42,8 +43,13 @@ pub(crate) struct BackupPlace {
 /// The ways in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
+    /// What is in force of the bundle.
     pub(crate) bundle: Option<Arc<SecretBundle>>,
+    /// The rotation of authorities that was begun last.
+    pub(crate) rotation: Option<Rotation>,
     pub(crate) credentials: Option<Credentials>,
+    /// Those that the next stage of a rotation makes, while one is under way.
+    pub(crate) next_credentials: Option<Credentials>,
     pub(crate) control_planes: Vec<ControlPlane>,
     /// Private addresses of workers, by which control planes reach them.
     pub(crate) workers: BTreeMap<MachineName, Ipv4Addr>,
@@ -64,6 +70,12 @@ impl Access {
     pub(crate) fn to_control_plane(&self, address: Ipv4Addr) -> Option<TalosRoute> {
         let credentials = Arc::clone(&self.credentials.as_ref()?.talos);
         Some(TalosRoute { endpoint: address, node: None, credentials })
+    }
+
+    /// The same way for those whom the next stage of a rotation makes.
+    pub(crate) fn of_the_next_stage(&self) -> Option<Self> {
+        let next = self.next_credentials.clone()?;
+        Some(Self { credentials: Some(next), ..self.clone() })
     }
 
     /// The ways to the cluster's API: the one that has answered in this turn first, then the front, then each control
@@ -100,15 +112,16 @@ pub(crate) fn prepare(
     seams: &Seams,
     endpoints: ApiEndpoints,
     cloud: &CloudFacts,
-    bundle: Option<SecretBundle>,
+    stored: Option<Stored>,
     memory: &mut Memory,
     now: Timestamp,
 ) -> Access {
-    let Some(bundle) = bundle else { return Access::none() };
-    match open(seams.secrets.as_ref(), &bundle, memory.credentials.take(), now) {
-        Ok(credentials) => memory.credentials = Some(credentials),
-        Err(error) => tracing::warn!(reason = error.reason(), %error, "no client certificates"),
-    }
+    let Some(stored) = stored else { return Access::none() };
+    let bundle = stored.in_force();
+    memory.credentials = kept_or_new(seams.secrets.as_ref(), &bundle, memory.credentials.take(), now);
+    let next = stored.rotation.as_ref().and_then(|rotation| rotation.next_in_force(&stored.bundle));
+    memory.next_credentials =
+        next.and_then(|next| kept_or_new(seams.secrets.as_ref(), &next, memory.next_credentials.take(), now));
     let mut control_planes: Vec<ControlPlane> = cloud
         .servers
         .iter()
@@ -124,13 +137,26 @@ pub(crate) fn prepare(
         .filter(|(machine, _)| !machine.is_control_plane());
     Access {
         bundle: Some(Arc::new(bundle)),
+        rotation: stored.rotation,
         credentials: memory.credentials.clone(),
+        next_credentials: memory.next_credentials.clone(),
         control_planes,
         workers: workers.collect(),
         endpoints,
         backup: None,
         answered: None,
     }
+}
+
+fn kept_or_new(
+    secrets: &dyn SecretMaker,
+    bundle: &SecretBundle,
+    kept: Option<Credentials>,
+    now: Timestamp,
+) -> Option<Credentials> {
+    open(secrets, bundle, kept, now)
+        .inspect_err(|error| tracing::warn!(reason = error.reason(), %error, "no client certificates"))
+        .ok()
 }
 
 /// Client certificates for this bundle: the kept ones if they are still good, else new ones.
@@ -154,12 +180,12 @@ fn open(
         bundle_digest,
         expires_at: talos.expires_at.min(kubernetes.expires_at),
         talos: Arc::new(TalosCredentials {
-            ca_pem: bundle.os_ca.certificate.clone(),
+            ca_pem: bundle.trusted_os_authorities(),
             certificate_pem: talos.certificate,
             key_pem: talos.key,
         }),
         kubernetes: Arc::new(KubernetesCredentials {
-            ca_pem: bundle.kubernetes_ca.certificate.clone(),
+            ca_pem: bundle.trusted_kubernetes_authorities(),
             certificate_pem: kubernetes.certificate,
             key_pem: kubernetes.key,
         }),

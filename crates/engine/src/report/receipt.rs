@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use helix_crds::{HelixPlatform, TeardownStatus};
 use helix_plan::farewell::Farewell;
 use helix_plan::inside::{proved, unproved as unproved_now};
-use helix_plan::observed::{CloudFacts, Observed};
+use helix_plan::observed::{CloudFacts, Labelled, Observed, is_adopted};
+use helix_plan::phases::teardown;
 use helix_plan::step::ResourceKind;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -21,6 +22,12 @@ const LISTED: usize = TeardownStatus::LONGEST_LIST;
 
 /// Why something stays that was asked to stay.
 const RETAINED: &str = "spec.onDelete.retain";
+
+/// Why something stays that was there before the platform.
+const ADOPTED: &str = "adopted";
+
+/// Why something stays that it uses.
+const USED: &str = "used by what was adopted";
 
 /// Names that the event shows.
 const SHOWN: usize = 30;
@@ -48,17 +55,25 @@ pub(crate) fn account(platform: &HelixPlatform, observed: &Observed, farewell: &
 /// What stays where it is, and why. What was let go of, or has lost what it hung on, shows nowhere any more and stands here
 /// all the same; what has turned out to be the platform's own after all does not.
 fn kept(before: Vec<String>, cloud: &CloudFacts, farewell: &Farewell, left: &BTreeSet<String>) -> Vec<String> {
-    let asked = |kind: ResourceKind, name: &String| (format!("{} {name}", kind.words()), RETAINED.to_owned());
-    let of = |kind: ResourceKind| farewell.keeps(kind).then_some(kind);
-    let balancers = of(ResourceKind::LoadBalancer).into_iter();
-    let balancers = balancers.flat_map(|kind| cloud.load_balancers.iter().map(move |it| asked(kind, &it.name)));
-    let volumes = of(ResourceKind::Volume).into_iter();
-    let volumes = volumes.flat_map(|kind| cloud.volumes.iter().map(move |it| asked(kind, &it.name)));
-    let now = balancers.chain(volumes).chain(unproved_now(cloud, farewell));
+    let staying = teardown::staying(cloud);
+    let why = |it: &Labelled<'_>| match staying.contains(&it.named) {
+        true if is_adopted(it.labels) => Some(ADOPTED),
+        true => Some(USED),
+        false => farewell.keeps(it.named.kind).then_some(RETAINED),
+    };
+    let ours = cloud.labelled().filter_map(|it| Some((words(it.named.kind, it.name), why(&it)?.to_owned())));
     let mut kept: BTreeMap<String, String> = before.iter().filter_map(|text| split(text)).collect();
     kept.retain(|name, _| !left.contains(name));
-    kept.extend(now);
+    // What was let go of a moment ago hangs on the platform's network still, and is not doubted for that.
+    let let_go = |name: &String| kept.get(name).is_some_and(|why| is_known(why));
+    let doubtful: Vec<_> = unproved_now(cloud, farewell).into_iter().filter(|(name, _)| !let_go(name)).collect();
+    kept.extend(ours.chain(doubtful));
     kept.into_iter().take(LISTED).map(|(name, why)| format!("{name} ({why})")).collect()
+}
+
+/// Whether it is by the platform's own account that something stays, and not for want of a proof.
+fn is_known(why: &str) -> bool {
+    [RETAINED, ADOPTED, USED].contains(&why)
 }
 
 /// A name and its reason, as they were put together.
@@ -77,7 +92,7 @@ pub(crate) fn is_written_down(platform: &HelixPlatform, account: &TeardownStatus
 /// The event that names what stays for want of a proof, when something of that kind has newly shown.
 pub(crate) fn unproved(platform: &HelixPlatform, account: &TeardownStatus) -> Option<Event> {
     let known = written(platform).map(|written| written.kept.as_slice()).unwrap_or_default();
-    let doubtful = |text: &&String| split(text).is_some_and(|(_, why)| why != RETAINED) && !known.contains(text);
+    let doubtful = |text: &&String| split(text).is_some_and(|(_, why)| !is_known(&why)) && !known.contains(text);
     let news: Vec<&str> = account.kept.iter().filter(doubtful).map(String::as_str).take(SHOWN).collect();
     let message = format!("not proved to be this platform's, and so left where it is: {}", news.join("; "));
     (!news.is_empty()).then_some(Event { reason: "NotProved", message, warning: true })
@@ -89,24 +104,15 @@ fn written(platform: &HelixPlatform) -> Option<&TeardownStatus> {
 
 /// Everything that is there and is to go, as in `server prod-cp-0`.
 fn inventory(cloud: &CloudFacts, farewell: &Farewell) -> BTreeSet<String> {
-    let of = |kind: ResourceKind| -> Vec<&String> {
-        match kind {
-            // What comes from inside the cluster goes, whatever becomes of the API's own.
-            ResourceKind::LoadBalancer => {
-                let own = cloud.load_balancers.iter().filter(|_| !farewell.keeps(kind));
-                own.chain(proved(cloud, farewell)).map(|r| &r.name).collect()
-            }
-            kind if farewell.keeps(kind) => Vec::new(),
-            ResourceKind::Volume => cloud.volumes.iter().map(|r| &r.name).collect(),
-            ResourceKind::Server => cloud.servers.iter().map(|r| &r.name).collect(),
-            ResourceKind::PlacementGroup => cloud.placement_groups.iter().map(|r| &r.name).collect(),
-            ResourceKind::Firewall => cloud.firewalls.iter().map(|r| &r.name).collect(),
-            ResourceKind::SshKey => cloud.ssh_keys.iter().map(|r| &r.name).collect(),
-            ResourceKind::Network => cloud.networks.iter().map(|r| &r.name).collect(),
-        }
-    };
-    let named = |kind: ResourceKind| of(kind).into_iter().map(move |name| format!("{} {name}", kind.words()));
-    ResourceKind::TEARDOWN_ORDER.into_iter().flat_map(named).collect()
+    let staying = teardown::staying(cloud);
+    let goes = |it: &Labelled<'_>| !staying.contains(&it.named) && !farewell.keeps(it.named.kind);
+    // What comes from inside the cluster goes, whatever becomes of the API's own.
+    let from_inside = proved(cloud, farewell).map(|it| words(ResourceKind::LoadBalancer, &it.name));
+    cloud.labelled().filter(goes).map(|it| words(it.named.kind, it.name)).chain(from_inside).collect()
+}
+
+fn words(kind: ResourceKind, name: &str) -> String {
+    format!("{} {name}", kind.words())
 }
 
 /// What is stored of the account when the teardown is over.
@@ -146,7 +152,8 @@ pub(crate) fn not_stored(error: &StoreError) -> Event {
 
 #[cfg(test)]
 mod tests {
-    use helix_plan::observed::{Fact, Missing, SshKey};
+    use helix_crds::labels;
+    use helix_plan::observed::{Fact, LoadBalancer, Missing, Network, PrivateNet, SshKey, Tags, Unlabelled};
 
     use super::*;
 
@@ -214,5 +221,41 @@ mod tests {
         let some = account(&platform(Some(many)), &observed(500..700), &plain()).unwrap();
         let all = account(&platform(Some(some)), &observed([]), &plain()).unwrap();
         assert_eq!((all.deleted.len(), all.deleted_count), (LISTED, 700));
+    }
+
+    #[test]
+    fn what_was_adopted_is_kept_with_the_reason_and_not_doubted_once_it_is_let_go() {
+        let tags = || Tags::from([(labels::ADOPTED.to_owned(), "true".to_owned())]);
+        let adopted = |id, labelled: bool| {
+            let labels = if labelled { tags() } else { Tags::new() };
+            LoadBalancer {
+                id,
+                name: "office".to_owned(),
+                labels,
+                kind: "lb11".to_owned(),
+                location: "fsn1".to_owned(),
+                public: true,
+                public_ipv4: None,
+                private: vec![PrivateNet { network: 9, ip: None }],
+                services: Vec::new(),
+                targets: Vec::new(),
+                created: None,
+            }
+        };
+        let cidr = "10.0.0.0/16".parse().unwrap();
+        let network = Network { id: 9, name: "dev".to_owned(), labels: tags(), cidr, subnets: Vec::new() };
+        let cloud = CloudFacts { networks: vec![network], ..CloudFacts::default() };
+        let seen = |cloud: CloudFacts| Observed::nothing(cloud, Timestamp::UNIX_EPOCH);
+
+        let held = CloudFacts { load_balancers: vec![adopted(7, true)], ..cloud.clone() };
+        let first = account(&platform(None), &seen(held), &plain()).unwrap();
+        assert!(first.left.is_empty());
+        let kept = ["load balancer office (adopted)", "network dev (adopted)"];
+        assert_eq!(first.kept, kept);
+        let known = platform(Some(first));
+        let unlabelled = Unlabelled { load_balancers: vec![adopted(7, false)], ..Unlabelled::default() };
+        let second = account(&known, &seen(CloudFacts { unlabelled, ..cloud }), &plain()).unwrap();
+        assert_eq!(second.kept, kept);
+        assert_eq!(unproved(&known, &second), None);
     }
 }

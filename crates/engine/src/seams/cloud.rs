@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use helix_plan::catalogue::Catalogue;
 use helix_plan::observed::{
-    CloudFacts, Firewall, FirewallRule, LoadBalancer, LoadBalancerService, Network, PlacementGroup, Server, SshKey,
-    Tags,
+    Adoptee, CloudFacts, Firewall, FirewallRule, LoadBalancer, LoadBalancerService, Named, Network, PlacementGroup,
+    Server, SshKey, Tags,
 };
 use helix_plan::step::{Lane, NewFirewall, NewLoadBalancer, NewNetwork, NewServer, ResourceKind};
 use ipnet::Ipv4Net;
@@ -77,6 +77,10 @@ pub trait Cloud: Send + Sync {
     async fn actions(&self, lane: Lane, ids: &[u64]) -> Result<Vec<ActionFacts>, CloudError>;
     /// Whom a name belongs to, if it is taken.
     async fn owner_of(&self, lane: Lane, kind: ResourceKind, name: &str) -> Result<Option<Owner>, CloudError>;
+    /// A resource by its id, whoever owns it; nothing where there is none. What answers on a server is not asked here.
+    async fn adoptee(&self, lane: Lane, named: Named) -> Result<Option<Adoptee>, CloudError>;
+    /// Gives a resource a name and labels, in place of all that it has.
+    async fn relabel(&self, lane: Lane, named: Named, name: &str, labels: &Tags) -> Result<(), CloudError>;
 
     /// Makes a network with its subnet.
     async fn create_network(&self, lane: Lane, new: &NewNetwork) -> Result<Accepted<Network>, CloudError>;
@@ -168,8 +172,6 @@ pub trait Cloud: Send + Sync {
         load_balancer: u64,
         network: u64,
     ) -> Result<Accepted<()>, CloudError>;
-    /// Gives a resource other labels, all of them.
-    async fn set_labels(&self, lane: Lane, kind: ResourceKind, id: u64, labels: &Tags) -> Result<(), CloudError>;
     /// Deletes a resource by id; one that is gone is success.
     async fn delete(&self, lane: Lane, kind: ResourceKind, id: u64) -> Result<Accepted<()>, CloudError>;
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, CredentialFacts, RestoreRecord, StoreFacts};
-use helix_plan::secrets::{Secret, SecretBundle};
+use helix_plan::secrets::{Rotation, RotationFacts, Secret, SecretBundle};
 use jiff::Timestamp;
 
 /// Which client configuration.
@@ -41,7 +41,8 @@ pub struct Receipt {
 
 /// The store: Secrets of the management cluster, or a directory of encrypted files.
 ///
-/// Bundle and bootstrap record are created, never updated: [`StoreError::Exists`] tells of a race that somebody else
+/// Bundle and bootstrap record are created, never updated; a rotation of authorities is kept beside the bundle, and what
+/// is in force follows from both. [`StoreError::Exists`] tells of a race that somebody else
 /// won, and what is stored then counts. Nothing in the store may be garbage-collected with the platform object: the
 /// bundle outlives every server that was made with it, and goes by [`Store::forget`] alone. The receipt holds no secret
 /// and stays.
@@ -66,6 +67,18 @@ pub trait Store: Send + Sync {
     ) -> Result<(), StoreError>;
     /// Since when this platform's bundle has been stored; none where there is none, or another's.
     async fn bundle_since(&self, platform: &PlatformIdentity) -> Result<Option<Timestamp>, StoreError>;
+    /// The rotation of authorities that was begun last, if there ever was one.
+    async fn rotation(&self, platform: &PlatformIdentity) -> Result<Option<Rotation>, StoreError>;
+    /// Stores a rotation in place of `before`, which is what is stored now.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] where something else is stored by now: another process has gone on.
+    async fn put_rotation(
+        &self,
+        platform: &PlatformIdentity,
+        rotation: &Rotation,
+        before: Option<&RotationFacts>,
+    ) -> Result<(), StoreError>;
     /// Deletes everything of the platform but its receipt; what is gone is success.
     async fn forget(&self, platform: &PlatformIdentity) -> Result<(), StoreError>;
     /// Stores the receipt of a teardown in place of an earlier one's; it outlives the platform.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use helix_plan::secrets::{CertificateAuthority, ClientCertificate, Secret, SecretBundle};
+use helix_plan::secrets::{
+    AcceptedAuthorities, Authorities, CertificateAuthority, ClientCertificate, Secret, SecretBundle,
+};
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -25,6 +27,13 @@ impl SecretMaker for PkiMaker {
     async fn make_bundle(&self, now: Timestamp) -> Result<SecretBundle, SecretMakerError> {
         // The RSA key alone keeps a core busy for up to a second; no other task may wait for that.
         tokio::task::spawn_blocking(move || bundle(now)).await.map_err(|_| SecretMakerError::Stopped)?
+    }
+
+    fn make_authorities(&self, now: Timestamp) -> Result<Authorities, SecretMakerError> {
+        Ok(Authorities {
+            os: authority(Some("talos"), keys::talos_ed25519()?, now)?,
+            kubernetes: authority(Some("kubernetes"), keys::sec1_p256()?, now)?,
+        })
     }
 
     fn make_ssh_public_key(&self, comment: &str) -> Result<String, SecretMakerError> {
@@ -55,6 +64,7 @@ impl SecretMaker for PkiMaker {
 
 fn bundle(now: Timestamp) -> Result<SecretBundle, SecretMakerError> {
     Ok(SecretBundle {
+        accepted: AcceptedAuthorities::default(),
         cluster_id: keys::random_base64_url()?,
         cluster_secret: keys::random_base64()?,
         bootstrap_token: keys::token()?,

@@ -88,6 +88,8 @@ fn part(step: &Step) -> Part {
         | Step::PatchNode { .. }
         | Step::UpgradeTalos { .. }
         | Step::ReconfigureMachine { .. }
+        | Step::BeginRotation { .. }
+        | Step::AdoptResource { .. }
         | Step::DeleteResource { .. } => Part::Change,
         Step::ConfigureMachine { .. }
         | Step::RecordBootstrap { .. }
@@ -98,6 +100,7 @@ fn part(step: &Step) -> Part {
         | Step::RemoveEtcdMember { .. }
         | Step::DeleteNode { .. }
         | Step::MarkNode { .. }
+        | Step::AdvanceRotation { .. }
         | Step::EvictPods { .. }
         | Step::DeleteService(_)
         | Step::DeleteClaim(_)

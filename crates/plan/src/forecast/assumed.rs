@@ -1,15 +1,21 @@
 //! What a forecast makes up: ids and addresses of what does not exist yet. Addresses are from the ranges that are set
 //! aside for documentation (RFC 5737), so that none is ever mistaken for a real one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use helix_crds::labels;
 use ipnet::Ipv4Net;
+use jiff::Timestamp;
 
 use crate::catalogue::Architecture;
-use crate::observed::{CloudFacts, Image, Tags};
-use crate::validated::ValidatedPlatform;
+use crate::observed::{
+    Adoptee, CloudFacts, Fact, Firewall, Image, LoadBalancer, Named, Network, PlacementGroup, Server, ServerStatus,
+    SshKey, Tags, TalosFacts,
+};
+use crate::phases::load_balancer::LOAD_BALANCER_TYPE;
+use crate::step::ResourceKind;
+use crate::validated::{Adoption, ValidatedPlatform};
 
 /// The address of a load balancer that does not exist yet in its network: the endpoint that machines use.
 pub const ENDPOINT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -40,6 +46,71 @@ pub fn images(platform: &ValidatedPlatform) -> Vec<Image> {
             available: true,
         })
         .collect()
+}
+
+/// What is to be adopted, as if it were there and fitted: what a plan without a token takes as given.
+#[must_use]
+pub fn adoptees(platform: &ValidatedPlatform, now: Timestamp) -> BTreeMap<Named, Fact<Option<Adoptee>>> {
+    let pending = platform.adoptions.iter().filter(|adoption| !adoption.done);
+    pending.filter_map(|it| Some((it.named, Fact::known(Some(adoptee(platform, it, now)?), now)))).collect()
+}
+
+fn adoptee(platform: &ValidatedPlatform, adoption: &Adoption, now: Timestamp) -> Option<Adoptee> {
+    let (id, labels) = (adoption.named.id, Tags::new());
+    let name = platform.identity.base_name();
+    Some(match adoption.named.kind {
+        ResourceKind::Network => {
+            let (cidr, subnets) = (platform.network.cidr, vec![platform.network.subnet]);
+            Adoptee::Network(Network { id, name, labels, cidr, subnets })
+        }
+        ResourceKind::Firewall => {
+            let firewall = Firewall { id, name, labels, rules: Vec::new() };
+            Adoptee::Firewall { firewall, guards: Vec::new(), by_label: false }
+        }
+        // The specification is refused that names one.
+        ResourceKind::Volume => return None,
+        ResourceKind::SshKey => Adoptee::SshKey(SshKey { id, name, labels }),
+        ResourceKind::PlacementGroup => {
+            let name = platform.identity.placement_group_name(&platform.control_plane.name, 0);
+            Adoptee::PlacementGroup(PlacementGroup { id, name, labels, servers: Vec::new() })
+        }
+        ResourceKind::LoadBalancer => {
+            let balancer = LoadBalancer {
+                id,
+                name: platform.identity.load_balancer_name(),
+                labels,
+                kind: LOAD_BALANCER_TYPE.to_owned(),
+                location: platform.control_plane.placements.first()?.location.clone(),
+                public: true,
+                public_ipv4: Some(PUBLIC_ENDPOINT),
+                private: Vec::new(),
+                services: Vec::new(),
+                targets: Vec::new(),
+                created: Some(now),
+            };
+            Adoptee::LoadBalancer { balancer: Box::new(balancer), other_targets: false }
+        }
+        ResourceKind::Server => {
+            let machine = adoption.machine.as_ref()?;
+            let placement = platform.pool(machine.pool())?.placements.first()?;
+            let server = Server {
+                id,
+                name: machine.to_string(),
+                labels,
+                status: ServerStatus::Running,
+                locked: false,
+                server_type: placement.server_type.clone(),
+                location: placement.location.clone(),
+                public_ipv4: Some(SERVERS.broadcast()),
+                private: Vec::new(),
+                placement_group: None,
+                firewalls: Vec::new(),
+                created: Some(now),
+            };
+            let talos = TalosFacts::Maintenance { version: format!("v{}", platform.versions.talos) };
+            Adoptee::Server { server: Box::new(server), talos: Fact::known(talos, now) }
+        }
+    })
 }
 
 /// The highest id of anything at Hetzner.

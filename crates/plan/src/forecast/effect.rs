@@ -7,10 +7,11 @@ use super::{Configured, World, assumed, durations};
 use crate::names::MachineName;
 use crate::observed::{
     BootstrapRecord, BundleFacts, CloudFacts, ControlPlaneVersions, CredentialFacts, EtcdFacts, EtcdMember, Fact,
-    Firewall, LoadBalancer, LoadBalancerTarget, Missing, Network, NodeFacts, PlacementGroup, PrivateNet, Server,
+    Firewall, LoadBalancer, LoadBalancerTarget, Missing, Named, Network, NodeFacts, PlacementGroup, PrivateNet, Server,
     ServerStatus, Snapshot, SshKey, StoreFacts, Tags, TargetHealth,
 };
 use crate::render::machine_config::{ConfigDigest, MachineConfigInputs, split_labels};
+use crate::secrets::{RotationFacts, RotationStage};
 use crate::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, NodePatch, ResourceKind, Step};
 
 /// How long an administrator's certificates are valid.
@@ -22,6 +23,7 @@ impl World<'_> {
         match step {
             Step::CreateSecretBundle => self.in_store(|it| it.bundle = Some(bundle())),
             Step::RecordBootstrap { machine, server } => self.record_bootstrap(machine, *server),
+            Step::BeginRotation { .. } | Step::AdvanceRotation { .. } => self.rotate(step),
             Step::StoreKubeconfig { endpoints } => self.store_config(endpoints, |it| &mut it.kubeconfig),
             Step::StoreTalosconfig { endpoints } => self.store_config(endpoints, |it| &mut it.talosconfig),
             Step::ForgetSecrets => self.in_store(|it| *it = StoreFacts::default()),
@@ -56,6 +58,9 @@ impl World<'_> {
             Step::PowerOnServer { server, machine } => {
                 self.server(*server, |it| it.status = ServerStatus::Starting);
                 self.observed.talos.remove(machine);
+            }
+            Step::AdoptResource { kind, id, name, labels } => {
+                self.take_over(Named { kind: *kind, id: *id }, name, labels);
             }
             Step::DeleteResource { kind, id, .. } => self.at_hetzner(|cloud| delete(cloud, *kind, *id)),
             Step::DeleteService(_)
@@ -111,6 +116,24 @@ impl World<'_> {
             Step::TakeSnapshot { key, .. } => self.snapshot(key),
             Step::PruneSnapshot { key } => self.snapshots(|it| it.retain(|snapshot| snapshot.key != *key)),
             _ => {}
+        }
+    }
+
+    /// A rotation of authorities begins, or goes on.
+    fn rotate(&mut self, step: &Step) {
+        let since = self.now;
+        let facts = match step {
+            Step::BeginRotation { request } => {
+                Some(RotationFacts { request: request.clone(), stage: RotationStage::Accept, since })
+            }
+            Step::AdvanceRotation { to, .. } => {
+                let before = self.observed.store.value().and_then(|store| store.rotation.clone());
+                before.map(|before| RotationFacts { stage: *to, since, ..before })
+            }
+            _ => None,
+        };
+        if let Some(facts) = facts {
+            self.in_store(|it| it.rotate(facts));
         }
     }
 
@@ -342,5 +365,15 @@ fn delete(cloud: &mut CloudFacts, kind: ResourceKind, id: u64) {
         ResourceKind::Firewall => cloud.firewalls.retain(|it| it.id != id),
         ResourceKind::SshKey => cloud.ssh_keys.retain(|it| it.id != id),
         ResourceKind::Network => cloud.networks.retain(|it| it.id != id),
+    }
+}
+
+impl StoreFacts {
+    /// A rotation has come to a stage: what is in force, and so the bundle's name, is another one, but for the last.
+    fn rotate(&mut self, facts: RotationFacts) {
+        if let Some(bundle) = self.bundle.as_mut().filter(|_| facts.stage != RotationStage::Done) {
+            bundle.digest = format!("{}-{:?}", facts.request, facts.stage);
+        }
+        self.rotation = Some(facts);
     }
 }

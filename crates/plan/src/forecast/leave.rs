@@ -55,12 +55,12 @@ impl World<'_> {
 /// What is released is nobody's: it shows in no platform's facts any more.
 fn release(cloud: &mut CloudFacts, kind: ResourceKind, id: u64) {
     match kind {
+        ResourceKind::Server => cloud.servers.retain(|it| it.id != id),
         ResourceKind::LoadBalancer => cloud.load_balancers.retain(|it| it.id != id),
         ResourceKind::Volume => cloud.volumes.retain(|it| it.id != id),
-        ResourceKind::Server
-        | ResourceKind::PlacementGroup
-        | ResourceKind::Firewall
-        | ResourceKind::SshKey
-        | ResourceKind::Network => {}
+        ResourceKind::PlacementGroup => cloud.placement_groups.retain(|it| it.id != id),
+        ResourceKind::Firewall => cloud.firewalls.retain(|it| it.id != id),
+        ResourceKind::SshKey => cloud.ssh_keys.retain(|it| it.id != id),
+        ResourceKind::Network => cloud.networks.retain(|it| it.id != id),
     }
 }

@@ -10,8 +10,28 @@ use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Named;
+use crate::step::ResourceKind;
+
 /// Labels of a resource.
 pub type Tags = BTreeMap<String, String>;
+
+/// Whether labels say that a resource was there before the platform, and outlives it.
+#[must_use]
+pub fn is_adopted(labels: &Tags) -> bool {
+    labels.contains_key(helix_crds::labels::ADOPTED)
+}
+
+/// What every resource of a platform has.
+#[derive(Clone, Copy, Debug)]
+pub struct Labelled<'a> {
+    /// Which it is.
+    pub named: Named,
+    /// Its name.
+    pub name: &'a str,
+    /// Its labels.
+    pub labels: &'a Tags,
+}
 
 /// What one platform has at Hetzner, and the images it may boot from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,10 +78,44 @@ impl CloudFacts {
         balancer.private.iter().any(ours) || balancer.targets.iter().any(at_ours)
     }
 
-    /// Whether nothing is left that uses other resources: no server and no load balancer.
+    /// Whether nothing is left that uses other resources and has to go: no server and no load balancer but adopted ones.
     #[must_use]
     pub fn is_unused(&self) -> bool {
-        self.servers.is_empty() && self.load_balancers.is_empty()
+        self.servers.iter().all(|server| is_adopted(&server.labels))
+            && self.load_balancers.iter().all(|balancer| is_adopted(&balancer.labels))
+    }
+
+    /// Whether this is one of the platform's.
+    #[must_use]
+    pub fn has(&self, named: Named) -> bool {
+        self.labels_of(named).is_some()
+    }
+
+    /// The labels of a resource of the platform.
+    #[must_use]
+    pub fn labels_of(&self, named: Named) -> Option<&Tags> {
+        self.labelled().find(|it| it.named == named).map(|it| it.labels)
+    }
+
+    /// Everything that carries the platform's label, users before what they use.
+    pub fn labelled(&self) -> impl Iterator<Item = Labelled<'_>> {
+        fn all<'a, T>(
+            kind: ResourceKind,
+            list: &'a [T],
+            parts: fn(&T) -> (u64, &String, &Tags),
+        ) -> impl Iterator<Item = Labelled<'a>> {
+            list.iter().map(move |it| {
+                let (id, name, labels) = parts(it);
+                Labelled { named: Named { kind, id }, name, labels }
+            })
+        }
+        all(ResourceKind::Server, &self.servers, |it| (it.id, &it.name, &it.labels))
+            .chain(all(ResourceKind::LoadBalancer, &self.load_balancers, |it| (it.id, &it.name, &it.labels)))
+            .chain(all(ResourceKind::Volume, &self.volumes, |it| (it.id, &it.name, &it.labels)))
+            .chain(all(ResourceKind::PlacementGroup, &self.placement_groups, |it| (it.id, &it.name, &it.labels)))
+            .chain(all(ResourceKind::Firewall, &self.firewalls, |it| (it.id, &it.name, &it.labels)))
+            .chain(all(ResourceKind::SshKey, &self.ssh_keys, |it| (it.id, &it.name, &it.labels)))
+            .chain(all(ResourceKind::Network, &self.networks, |it| (it.id, &it.name, &it.labels)))
     }
 
     /// The address in the platform's own network, among the places that a server or a load balancer has. A network that

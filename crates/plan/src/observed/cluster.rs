@@ -13,6 +13,7 @@ use super::RestoreRecord;
 use crate::disruption::Mark;
 use crate::names::MachineName;
 use crate::owned::Owned;
+use crate::secrets::RotationFacts;
 
 /// What the store holds for one platform. No secret is in it: of the bundle only its digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,14 +28,17 @@ pub struct StoreFacts {
     pub kubeconfig: Option<CredentialFacts>,
     /// The stored administrator's talosconfig.
     pub talosconfig: Option<CredentialFacts>,
+    /// The rotation of authorities that was begun last, if there ever was one.
+    pub rotation: Option<RotationFacts>,
 }
 
 impl StoreFacts {
     /// Whether nothing of the platform is stored.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { bundle, bootstrap, restore, kubeconfig, talosconfig } = self;
-        bundle.is_none() && bootstrap.is_none() && restore.is_none() && kubeconfig.is_none() && talosconfig.is_none()
+        let Self { bundle, bootstrap, restore, kubeconfig, talosconfig, rotation } = self;
+        let records = bootstrap.is_some() || restore.is_some() || rotation.is_some();
+        bundle.is_none() && !records && kubeconfig.is_none() && talosconfig.is_none()
     }
 }
 

@@ -2,8 +2,9 @@
 //! else from outside. Traffic in the private network does not pass it.
 
 use super::{Context, Outcome};
-use crate::observed::{Firewall, FirewallRule};
+use crate::observed::{CloudFacts, Firewall, FirewallRule};
 use crate::step::{NewFirewall, Step};
+use crate::validated::ValidatedPlatform;
 
 /// Port of Talos' API.
 pub const TALOS_PORT: u16 = 50_000;
@@ -30,6 +31,12 @@ pub fn wanted_rules(allowlist: &[String]) -> Vec<FirewallRule> {
     let mut rules = vec![admin("Kubernetes API", KUBERNETES_PORT), admin("Talos API", TALOS_PORT)];
     rules.sort();
     rules
+}
+
+/// Whether the platform's firewall, if there is one, admits whom it should, and nobody else.
+#[must_use]
+pub fn is_as_wanted(platform: &ValidatedPlatform, cloud: &CloudFacts) -> bool {
+    cloud.firewalls.first().is_none_or(|firewall| sorted(&firewall.rules) == wanted_rules(&platform.api_allowlist))
 }
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {

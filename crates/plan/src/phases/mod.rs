@@ -3,6 +3,7 @@
 //! A concern is one file with one function: from the [`Context`] to an [`Outcome`]. To add one, write its file, add a
 //! variant to [`Concern`] and follow the compiler.
 
+pub mod adoption;
 pub mod backups;
 pub mod client_configs;
 pub mod etcd;
@@ -20,6 +21,7 @@ pub mod placement_groups;
 mod restore;
 mod rollout;
 mod roster;
+pub mod rotation;
 pub mod secret_bundle;
 pub mod servers;
 pub mod ssh_key;
@@ -48,6 +50,8 @@ use crate::validated::ValidatedPlatform;
 /// Something that a platform needs, decided in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Concern {
+    /// What is there already and becomes the platform's.
+    Adoption,
     /// The secrets that everything is made with.
     SecretBundle,
     /// The private network and its subnet.
@@ -76,6 +80,8 @@ pub enum Concern {
     Nodes,
     /// Changes of machines that exist.
     Rollout,
+    /// The certificate authorities, and their rotation.
+    Authorities,
     /// The administrator's kubeconfig and talosconfig.
     ClientConfigs,
     /// A phase that is not built yet.
@@ -86,7 +92,8 @@ pub enum Concern {
 
 impl Concern {
     /// Every concern of a living platform, in the order of phases.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
+        Self::Adoption,
         Self::SecretBundle,
         Self::Network,
         Self::Firewall,
@@ -101,6 +108,7 @@ impl Concern {
         Self::LoadBalancerTargets,
         Self::Nodes,
         Self::Rollout,
+        Self::Authorities,
         Self::ClientConfigs,
         Self::NotBuilt(PhaseName::SecurityWeave),
         Self::NotBuilt(PhaseName::GitOpsControlPlane),
@@ -117,7 +125,8 @@ impl Concern {
     #[must_use]
     pub fn phase(self) -> PhaseName {
         match self {
-            Self::SecretBundle
+            Self::Adoption
+            | Self::SecretBundle
             | Self::Network
             | Self::Firewall
             | Self::SshKey
@@ -132,6 +141,7 @@ impl Concern {
             | Self::LoadBalancerTargets
             | Self::Nodes
             | Self::Rollout
+            | Self::Authorities
             | Self::ClientConfigs => PhaseName::ImmutableSubstrate,
             Self::NotBuilt(phase) => phase,
         }
@@ -147,6 +157,7 @@ impl Concern {
     #[must_use]
     pub fn plan(self, context: &Context<'_>) -> Outcome {
         match self {
+            Self::Adoption => adoption::plan(context),
             Self::SecretBundle => secret_bundle::plan(context),
             Self::Network => network::plan(context),
             Self::Firewall => firewall::plan(context),
@@ -161,6 +172,7 @@ impl Concern {
             Self::LoadBalancerTargets => load_balancer_targets::plan(context),
             Self::Nodes => nodes::plan(context),
             Self::Rollout => rollout::plan(context),
+            Self::Authorities => rotation::plan(context),
             Self::ClientConfigs => client_configs::plan(context),
             Self::NotBuilt(phase) => Outcome::blocked(Block::PhaseNotImplemented(phase)),
             Self::Teardown => {
@@ -174,6 +186,7 @@ impl Concern {
 impl fmt::Display for Concern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Adoption => f.write_str("adoption"),
             Self::SecretBundle => f.write_str("secret bundle"),
             Self::Network => f.write_str("network"),
             Self::Firewall => f.write_str("firewall"),
@@ -188,6 +201,7 @@ impl fmt::Display for Concern {
             Self::LoadBalancerTargets => f.write_str("load balancer targets"),
             Self::Nodes => f.write_str("nodes"),
             Self::Rollout => f.write_str("changes of machines"),
+            Self::Authorities => f.write_str("certificate authorities"),
             Self::ClientConfigs => f.write_str("client configurations"),
             Self::NotBuilt(phase) => write!(f, "{phase}"),
             Self::Teardown => f.write_str("teardown"),

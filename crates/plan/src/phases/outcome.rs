@@ -123,6 +123,15 @@ impl Outcome {
         }
     }
 
+    /// Leaves out steps whose work is done in another way, and says what is waited for.
+    pub(crate) fn leave_out(&mut self, is_left_out: impl Fn(&Step) -> bool, wait: Wait) {
+        let planned = self.steps.len();
+        self.steps.retain(|step| !is_left_out(step));
+        if self.steps.is_empty() && planned > 0 {
+            self.hold_back(wait);
+        }
+    }
+
     /// Withholds the steps, because something else comes first. What is done, blocked or unknown stays told.
     pub(crate) fn hold_back(&mut self, wait: Wait) {
         self.steps.clear();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Outcome, servers};
 use crate::names::MachineName;
-use crate::observed::SetbackKind;
+use crate::observed::{SetbackKind, is_adopted};
 use crate::step::{ResourceKind, Step};
 use crate::validated::{Pool, Spread};
 
@@ -89,7 +89,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         .cloud
         .placement_groups
         .iter()
-        .filter(|group| group.servers.is_empty() && !wanted.contains_key(&group.name))
+        .filter(|group| group.servers.is_empty() && !wanted.contains_key(&group.name) && !is_adopted(&group.labels))
         .map(|group| Step::DeleteResource {
             kind: ResourceKind::PlacementGroup,
             id: group.id,
@@ -109,7 +109,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
 
 /// The groups that machines are in or are to be made in, each with its pool. A machine that was made without its group
 /// stays so, and a machine that stands in for another for a while may be in a slot beyond the pool's size.
-fn wanted<'a>(context: &Context<'a>) -> BTreeMap<String, &'a Pool> {
+pub(super) fn wanted<'a>(context: &Context<'a>) -> BTreeMap<String, &'a Pool> {
     let inside = context.machines().filter(|(_, server)| server.placement_group.is_some()).map(|(machine, _)| machine);
     let coming = servers::all_wanted(context).into_iter().filter(|machine| context.server_of(machine).is_none());
     let spread = |machine: MachineName| {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use self::pace::Pacer;
 use super::machine_configs::Wanted;
-use super::{Context, Outcome, backups, health, kubernetes, machine_configs, nodes, roster};
+use super::{Context, Outcome, backups, health, kubernetes, machine_configs, nodes, roster, rotation};
 use crate::disruption::{Cause, Mark};
 use crate::guard::{self, Guard};
 use crate::names::MachineName;
@@ -230,6 +230,9 @@ impl Rollout<'_, '_> {
             && let Some(first) = self.pacer.control_plane_to_upgrade_first(context, machine)
         {
             return self.wait(Wait::Upgrade { machine: first });
+        }
+        if let Some(first) = rotation::control_plane_to_change_first(context, machine) {
+            return self.wait(Wait::Turn { machine: machine.clone(), others: vec![first] });
         }
         let Some(cause) = change.cause() else {
             match self.pacer.take_turn(context, machine) {

@@ -3,24 +3,29 @@
 //!
 //! What was made from inside the cluster goes first, while there is a cluster: its own controllers are asked to remove it
 //! ([`inside`]). What they leave, and what nobody can be asked about any more, is deleted by its proof ([`crate::inside`]).
-//! What is to stay is stripped of what only this platform had use for, and let go of ([`kept`]).
+//! What is to stay is stripped of what only this platform had use for, and let go of ([`kept`]). What was adopted was there
+//! before the platform and outlives it: it is let go of last of all, and with it what it uses ([`adopted`]).
 
+mod adopted;
 mod inside;
 mod kept;
 
 use jiff::Timestamp;
 
+pub use adopted::staying;
+
 use super::Outcome;
 use crate::farewell::Farewell;
 use crate::guard::{self, Guard};
 use crate::inside::proved;
-use crate::observed::{CloudFacts, Observed, ServerStatus, StoreFacts};
+use crate::observed::{CloudFacts, Named, Observed, ServerStatus, StoreFacts};
 use crate::report::{Block, Wait};
 use crate::step::{ResourceKind, Step};
 
 /// One resource that is left.
 struct Left {
     kind: ResourceKind,
+    id: u64,
     name: String,
     /// What has to be done about it now; nothing while it is on its way out.
     step: Option<Step>,
@@ -29,7 +34,7 @@ struct Left {
 impl Left {
     fn deleted(kind: ResourceKind, id: u64, name: &str) -> Self {
         let step = Step::DeleteResource { kind, id, name: name.to_owned() };
-        Self { kind, name: name.to_owned(), step: Some(step) }
+        Self { kind, id, name: name.to_owned(), step: Some(step) }
     }
 
     fn words(&self) -> String {
@@ -63,7 +68,10 @@ pub(crate) fn plan(
             Outcome::blocked(Block::WrongProject { platform: record.machine.platform().to_owned() })
         }
         _ if !store.is_empty() => Outcome::step(Step::ForgetSecrets),
-        _ if !cloud.is_empty() => carry_on(left_of(false, farewell, cloud), now),
+        _ if !cloud.is_empty() => {
+            let rest = left_of(false, farewell, cloud);
+            if rest.is_empty() { Outcome::steps(adopted::release(cloud)) } else { carry_on(rest, now) }
+        }
         _ => Outcome::done("nothing of the platform is left", observed.cloud.at().or(Some(now))),
     }
 }
@@ -81,11 +89,17 @@ fn carry_on(left: Vec<Left>, now: Timestamp) -> Outcome {
     }
 }
 
-/// What is left of what uses other resources, which are servers and load balancers, or of the rest.
+/// What is left, and is not to stay with what was adopted, of what uses other resources or of the rest.
 fn left_of(users: bool, farewell: &Farewell, cloud: &CloudFacts) -> Vec<Left> {
-    let is_user = |kind: &ResourceKind| matches!(kind, ResourceKind::Server | ResourceKind::LoadBalancer);
-    let kinds = ResourceKind::TEARDOWN_ORDER.into_iter().filter(|kind| is_user(kind) == users);
-    kinds.flat_map(|kind| of_kind(kind, farewell, cloud)).collect()
+    let staying = staying(cloud);
+    let kinds = ResourceKind::TEARDOWN_ORDER.into_iter().filter(|kind| is_user(*kind) == users);
+    let left = kinds.flat_map(|kind| of_kind(kind, farewell, cloud));
+    left.filter(|left| !staying.contains(&Named { kind: left.kind, id: left.id })).collect()
+}
+
+/// Whether resources of this kind use others: servers and load balancers do.
+fn is_user(kind: ResourceKind) -> bool {
+    matches!(kind, ResourceKind::Server | ResourceKind::LoadBalancer)
 }
 
 fn of_kind(kind: ResourceKind, farewell: &Farewell, cloud: &CloudFacts) -> Vec<Left> {

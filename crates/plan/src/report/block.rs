@@ -52,6 +52,15 @@ pub enum Block {
         /// The network's id.
         network: u64,
     },
+    /// What is to be adopted cannot be.
+    AdoptionRefused {
+        /// What, as in `network 123`.
+        resource: String,
+        /// Why not.
+        why: String,
+        /// What to do about it.
+        remedy: String,
+    },
     /// Servers exist, but the bundle with which they were made is not in the store.
     BundleLost {
         /// How many servers there are.
@@ -176,6 +185,7 @@ impl Block {
             Self::ForeignResource { .. } => "ForeignResource",
             Self::Namesake { .. } => "PlatformNameTaken",
             Self::AttachedElsewhere { .. } => "AttachedElsewhere",
+            Self::AdoptionRefused { .. } => "AdoptionRefused",
             Self::BundleLost { .. } => "SecretBundleLost",
             Self::BootstrapRecordLost { .. } => "BootstrapRecordLost",
             Self::EtcdLost { .. } => "EtcdLost",
@@ -227,6 +237,9 @@ impl fmt::Display for Block {
                 "load balancer `{name}` is attached to network {network}, which is not this platform's, and can be in \
                  one network only. Detach it there; Helix attaches it to the platform's network then"
             ),
+            Self::AdoptionRefused { resource, why, remedy } => {
+                write!(f, "{resource} is not adopted, and nothing of it is changed: {why}. {remedy}")
+            }
             Self::NoCapacity { pool, tried } => write!(
                 f,
                 "no placement of pool `{pool}` can be had now ({}). Add another server type or location to its \
@@ -248,9 +261,6 @@ impl fmt::Display for Block {
                 "servers {servers:?} both carry the label helix.dev/machine={machine}. Delete the one that is not \
                  wanted; Helix touches neither until then"
             ),
-            Self::RestoreRefused { snapshot, refusal } => {
-                write!(f, "etcd is not restored from `{snapshot}`: {refusal}. Nothing was changed")
-            }
             Self::PlanRejected { violations } => write!(
                 f,
                 "the plan was not carried out, for its checks found: {}. This is a fault in Helix; please report it",
@@ -265,6 +275,7 @@ impl fmt::Display for Block {
             | Self::EtcdLost { .. }
             | Self::QuorumLost { .. }
             | Self::LostConfiguration { .. }
+            | Self::RestoreRefused { .. }
             | Self::WrongProject { .. } => self.fmt_loss(f),
         }
     }
@@ -298,6 +309,9 @@ impl Block {
     /// What a platform has lost, and the way back.
     fn fmt_loss(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::RestoreRefused { snapshot, refusal } => {
+                write!(f, "etcd is not restored from `{snapshot}`: {refusal}. Nothing was changed")
+            }
             Self::BundleLost { servers } => write!(
                 f,
                 "{servers} servers exist, but the secret bundle with which they were made is not in the store. Bring \

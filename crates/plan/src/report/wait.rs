@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::names::MachineName;
 use crate::phases::Concern;
 use crate::quorum::Refusal;
+use crate::secrets::RotationStage;
 
 /// Something under way that ends without anybody's help.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,15 @@ pub enum Wait {
     Successor {
         /// Who leaves.
         machine: MachineName,
+    },
+    /// A rotation of authorities waits for these machines to be as they are to be, and undisturbed.
+    Calm(Vec<MachineName>),
+    /// Machines have yet to answer to certificates of the next stage of a rotation.
+    Proof {
+        /// The stage that has been reached.
+        stage: RotationStage,
+        /// Who has not answered.
+        machines: Vec<MachineName>,
     },
     /// A server is on its way out.
     Leaving(MachineName),
@@ -184,6 +194,12 @@ impl fmt::Display for Wait {
             Self::Upgrade { machine } => write!(f, "{machine} gets its new Talos first"),
             Self::ComesBack(machine) => write!(f, "{machine} is coming back"),
             Self::Successor { machine } => write!(f, "{machine} leaves once all others of its pool serve"),
+            Self::Calm(machines) => {
+                write!(f, "the rotation of certificate authorities waits until {} are as specified", list(machines))
+            }
+            Self::Proof { stage, machines } => {
+                write!(f, "{stage}; {} do not answer to the certificates that come next yet", list(machines))
+            }
             Self::Leaving(machine) => write!(f, "{machine} is leaving"),
             Self::Held { machines, kubernetes_waits } => {
                 let machines = list(machines);

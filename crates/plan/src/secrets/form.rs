@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde::{Deserialize, Serialize};
 
-use super::{CertificateAuthority, Secret, SecretBundle, SecretBundleError};
+use super::{AcceptedAuthorities, CertificateAuthority, Secret, SecretBundle, SecretBundleError};
 
 type Text<'a> = Option<Cow<'a, str>>;
 
@@ -82,6 +82,7 @@ pub(super) fn read(text: &str) -> Result<SecretBundle, SecretBundleError> {
     }
     let certs = form.certs;
     Ok(SecretBundle {
+        accepted: AcceptedAuthorities::default(),
         cluster_id: key32("cluster.id", form.cluster.id)?,
         cluster_secret: key32("cluster.secret", form.cluster.secret)?,
         bootstrap_token: token("secrets.bootstraptoken", form.secrets.bootstraptoken)?,

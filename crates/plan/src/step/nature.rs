@@ -66,6 +66,7 @@ impl Step {
             Self::PruneSnapshot { key } => target(SNAPSHOT, key),
             Self::RestartKubelet { machine } => target("kubelet of", machine.to_string()),
             Self::RemoveEtcdMember { hostname, .. } => target("etcd member", hostname),
+            Self::BeginRotation { .. } | Self::AdvanceRotation { .. } => target("certificate", "authorities"),
             Self::StoreKubeconfig { .. } => target("secrets", "kubeconfig"),
             Self::StoreTalosconfig { .. } => target("secrets", "talosconfig"),
             Self::PatchNode { machine, .. }
@@ -78,9 +79,9 @@ impl Step {
             Self::DeleteService(it) => target("Service", format!("{}/{}", it.namespace, it.name)),
             Self::DeleteClaim(it) => target("claim", format!("{}/{}", it.namespace, it.name)),
             Self::DetachVolume { name, .. } => target("volume", name),
-            Self::DeleteResource { kind, name, .. } | Self::ReleaseResource { kind, name, .. } => {
-                target(kind.words(), name)
-            }
+            Self::AdoptResource { kind, name, .. }
+            | Self::DeleteResource { kind, name, .. }
+            | Self::ReleaseResource { kind, name, .. } => target(kind.words(), name),
         }
     }
 
@@ -108,6 +109,9 @@ impl Step {
             Self::UnmarkNode { .. } => "uncordon",
             Self::EvictPods { .. } => "evict",
             Self::UpgradeTalos { .. } => "upgrade",
+            Self::BeginRotation { .. } => "begin to rotate",
+            Self::AdvanceRotation { .. } => "go on to rotate",
+            Self::AdoptResource { .. } => "adopt",
             Self::AttachLoadBalancer { .. } | Self::AttachServer { .. } => "attach",
             Self::ApplyFirewall { .. } => "guard",
             Self::PowerOnServer { .. } => "power on",
@@ -144,6 +148,8 @@ impl Step {
             | Self::PruneSnapshot { .. }
             | Self::RestartKubelet { .. }
             | Self::RemoveEtcdMember { .. }
+            | Self::BeginRotation { .. }
+            | Self::AdvanceRotation { .. }
             | Self::StoreKubeconfig { .. }
             | Self::StoreTalosconfig { .. }
             | Self::PatchNode { .. }
@@ -172,6 +178,7 @@ impl Step {
             | Self::AttachServer { .. }
             | Self::ApplyFirewall { .. }
             | Self::PowerOnServer { .. }
+            | Self::AdoptResource { .. }
             | Self::DetachVolume { .. }
             | Self::RemoveLoadBalancerService { .. }
             | Self::DetachLoadBalancer { .. }

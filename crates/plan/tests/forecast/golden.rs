@@ -45,6 +45,11 @@ struct Scenario {
     /// Whether what waits for an approval gets it, and the way goes on.
     #[serde(default)]
     approved: bool,
+    /// Whether what `spec.adopt` names is there, and fits; else the project has none of it.
+    #[serde(default)]
+    adoptable: bool,
+    /// What asks for a rotation of the certificate authorities.
+    rotate: Option<String>,
     /// Machines that nobody may touch.
     #[serde(default)]
     held: Vec<String>,
@@ -127,12 +132,20 @@ fn play(scenario: Scenario) -> String {
         Err(told) => return told,
     };
     patch(&mut platform, scenario.change.as_ref());
+    if let Some(request) = &scenario.rotate {
+        let annotations = platform.metadata.annotations.get_or_insert_default();
+        annotations.insert(labels::ROTATE_CA.to_owned(), request.clone());
+    }
     let wanted = match validated(&platform) {
         Ok(wanted) => wanted,
         Err(told) => return told,
     };
     let cloud = CloudFacts { images: assumed::images(&was), ..CloudFacts::default() };
-    let nothing = Observed::nothing(cloud, now());
+    let mut nothing = Observed::nothing(cloud, now());
+    nothing.adoptees = assumed::adoptees(&was, now());
+    if !scenario.adoptable {
+        nothing.adoptees.values_mut().for_each(|it| *it = Fact::known(None, now()));
+    }
     let mut world = match scenario.up {
         true => forecast(&was, nothing, now()).world,
         false => nothing,

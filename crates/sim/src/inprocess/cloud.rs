@@ -15,7 +15,7 @@ use ipnet::Ipv4Net;
 use jiff::Timestamp;
 
 pub(super) use client::Client;
-use orders::{action, delete, order, owner, path_of, rules, service};
+use orders::{action, adoptee, delete, order, owner, path_of, relabel, rules, service};
 use request::{already, gone};
 
 use super::facts;
@@ -23,7 +23,7 @@ use crate::world::firewalls::{CreateFirewall, FirewallTarget};
 use crate::world::load_balancers::{CreateLoadBalancer, LoadBalancerChange, TargetKind};
 use crate::world::networks::{CreateNetwork, NetworkChange, NewSubnet, SubnetKind};
 use crate::world::servers::PowerAction;
-use crate::world::{ActionId, ApiError, ErrorCode, FirewallId, NetworkId, ServerId, VolumeId};
+use crate::world::{ActionId, ApiError, ErrorCode, FirewallId, NetworkId, ServerId, Update, VolumeId};
 
 /// How many actions one request may ask for.
 const ACTIONS_AT_ONCE: usize = 25;
@@ -92,6 +92,21 @@ impl Cloud for Client {
     async fn owner_of(&self, lane: Lane, kind: ResourceKind, name: &str) -> Result<Option<Owner>, CloudError> {
         self.ask("owner of", |inner| {
             inner.request(self.on(lane), "GET", "/owner", |inner| Ok(owner(inner, kind, name)))
+        })
+        .await
+    }
+
+    async fn adoptee(&self, lane: Lane, named: plan::Named) -> Result<Option<plan::Adoptee>, CloudError> {
+        self.ask("adoptee", |inner| {
+            inner.request(self.on(lane), "GET", path_of(named.kind), |inner| Ok(adoptee(inner, named)))
+        })
+        .await
+    }
+
+    async fn relabel(&self, lane: Lane, named: plan::Named, name: &str, labels: &Tags) -> Result<(), CloudError> {
+        let update = Update { name: Some(name.to_owned()), labels: Some(labels.clone()) };
+        self.tell("relabel", |inner| {
+            inner.request(self.on(lane), "PUT", path_of(named.kind), |inner| relabel(inner, named, update.clone()))
         })
         .await
     }
@@ -349,13 +364,6 @@ impl Cloud for Client {
     ) -> Result<Accepted<()>, CloudError> {
         let change = LoadBalancerChange::Detach(NetworkId(network));
         self.change_balancer(lane, load_balancer, change, &[ErrorCode::LoadBalancerNotAttachedToNetwork]).await
-    }
-
-    async fn set_labels(&self, lane: Lane, kind: ResourceKind, id: u64, labels: &Tags) -> Result<(), CloudError> {
-        self.tell("set labels", |inner| {
-            inner.request(self.on(lane), "PUT", path_of(kind), |inner| orders::label(inner, kind, id, labels))
-        })
-        .await
     }
 
     async fn delete(&self, lane: Lane, kind: ResourceKind, id: u64) -> Result<Accepted<()>, CloudError> {

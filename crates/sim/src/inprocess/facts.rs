@@ -118,7 +118,7 @@ pub(super) fn load_balancer(balancer: &LoadBalancer) -> plan::LoadBalancer {
     }
 }
 
-fn volume(volume: &Volume) -> plan::Volume {
+pub(super) fn volume(volume: &Volume) -> plan::Volume {
     plan::Volume {
         id: volume.id.0,
         name: volume.meta.name.clone(),

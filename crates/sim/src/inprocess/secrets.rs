@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helix_engine::secrets::{ClientIdentity, SecretMaker, SecretMakerError};
-use helix_plan::secrets::{CertificateAuthority, ClientCertificate, Secret, SecretBundle};
+use helix_plan::secrets::{
+    AcceptedAuthorities, Authorities, CertificateAuthority, ClientCertificate, Secret, SecretBundle,
+};
 use jiff::Timestamp;
 
 use super::Universe;
@@ -28,6 +30,7 @@ impl SecretMaker for Universe {
         let token = |rng: &mut Rng| Secret::new(format!("{}.{}", rng.hex(6), rng.hex(16)));
         let bytes = |rng: &mut Rng| Secret::new(STANDARD.encode(rng.hex(32)));
         Ok(SecretBundle {
+            accepted: AcceptedAuthorities::default(),
             cluster_id: bytes(rng),
             cluster_secret: bytes(rng),
             bootstrap_token: token(rng),
@@ -39,6 +42,11 @@ impl SecretMaker for Universe {
             aggregator_ca: authority(rng, "EC PRIVATE KEY"),
             service_account_key: authority(rng, "RSA PRIVATE KEY").key,
         })
+    }
+
+    fn make_authorities(&self, _: Timestamp) -> Result<Authorities, SecretMakerError> {
+        let rng = &mut self.lock().secrets;
+        Ok(Authorities { os: authority(rng, "ED25519 PRIVATE KEY"), kubernetes: authority(rng, "EC PRIVATE KEY") })
     }
 
     fn make_ssh_public_key(&self, comment: &str) -> Result<String, SecretMakerError> {
@@ -62,6 +70,41 @@ impl SecretMaker for Universe {
             ClientIdentity::KubernetesAdmin { .. } => &bundle.kubernetes_ca,
         };
         let key = Secret::new(self.lock().secrets.hex(64));
-        Ok(ClientCertificate { certificate: authority.certificate.clone(), key, expires_at: now + validity })
+        let expires_at = now + validity;
+        let certificate = Shown { signer: authority.certificate.clone(), expires_at }.to_text();
+        Ok(ClientCertificate { certificate, key, expires_at })
     }
+}
+
+/// What a client's certificate says: who signed it, and until when it counts.
+pub(super) struct Shown {
+    pub(super) signer: String,
+    pub(super) expires_at: Timestamp,
+}
+
+/// What stands between the two in a certificate's text.
+const UNTIL: &str = "not after ";
+
+impl Shown {
+    fn to_text(&self) -> String {
+        format!("{}{UNTIL}{}", self.signer, self.expires_at)
+    }
+
+    /// Reads a certificate that [`SecretMaker::issue_client_certificate`] made; nothing else is one.
+    pub(super) fn read(certificate: &str) -> Option<Self> {
+        let (signer, until) = certificate.rsplit_once(UNTIL)?;
+        Some(Self { signer: signer.to_owned(), expires_at: until.parse().ok()? })
+    }
+
+    /// Whether somebody who knows these authorities (in base64, as a configuration has them) lets its bearer in.
+    pub(super) fn is_admitted_by(&self, known: &[String], now: Timestamp) -> bool {
+        known.contains(&STANDARD.encode(&self.signer)) && now < self.expires_at
+    }
+}
+
+/// Whether a client that trusts these authorities (one PEM text) takes a server for genuine whose certificate this
+/// authority, in base64, has issued.
+pub(super) fn trusts(authorities: &str, issuer: &str) -> bool {
+    let issuer = STANDARD.decode(issuer).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    issuer.is_some_and(|issuer| !issuer.is_empty() && authorities.contains(&issuer))
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use helix_engine::seams::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, BundleFacts, CredentialFacts, RestoreRecord, StoreFacts};
-use helix_plan::secrets::SecretBundle;
+use helix_plan::secrets::{Rotation, RotationFacts, SecretBundle};
 use jiff::Timestamp;
 
 use super::Universe;
@@ -19,6 +19,7 @@ pub(crate) struct Stored {
     pub(crate) restore: Option<RestoreRecord>,
     kubeconfig: Option<CredentialFacts>,
     talosconfig: Option<CredentialFacts>,
+    pub(crate) rotation: Option<Rotation>,
 }
 
 #[async_trait]
@@ -32,6 +33,7 @@ impl Store for Universe {
                 restore: stored.restore.clone(),
                 kubeconfig: stored.kubeconfig.clone(),
                 talosconfig: stored.talosconfig.clone(),
+                rotation: None,
             };
             Ok((facts, stored.bundle.clone()))
         })
@@ -96,6 +98,27 @@ impl Store for Universe {
                 ClientConfigKind::Kubeconfig => inner.stored_of(platform).kubeconfig = facts,
                 ClientConfigKind::Talosconfig => inner.stored_of(platform).talosconfig = facts,
             }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn rotation(&self, platform: &PlatformIdentity) -> Result<Option<Rotation>, StoreError> {
+        self.ask("rotation", |inner| Ok(inner.stored_of(platform).rotation.clone())).await
+    }
+
+    async fn put_rotation(
+        &self,
+        platform: &PlatformIdentity,
+        rotation: &Rotation,
+        before: Option<&RotationFacts>,
+    ) -> Result<(), StoreError> {
+        self.tell("put rotation", |inner| {
+            let stored = inner.stored_of(platform);
+            if stored.rotation.as_ref().map(|stored| &stored.facts) != before {
+                return Err(StoreError::Exists { what: "a rotation".to_owned() });
+            }
+            stored.rotation = Some(rotation.clone());
             Ok(())
         })
         .await

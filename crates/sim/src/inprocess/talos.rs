@@ -3,18 +3,20 @@
 use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use helix_engine::seams::{InForce, Talos, TalosError, TalosRoute};
 use helix_plan::observed::{EtcdMember, MachineStage, ServiceState, TalosFacts};
 use helix_plan::secrets::Secret;
 use jiff::SignedDuration;
 
+use super::secrets::{Shown, trusts};
 use super::{Inner, Universe};
-use crate::world::ServerId;
 use crate::world::machine::config::Role;
 use crate::world::machine::{Apid, ApplyMode, Guest, RpcCode, RpcError, Stage};
 use crate::world::servers::Server;
+use crate::world::{MachineRef, ServerId};
+
+/// The port of Talos' API.
+const TALOS_PORT: u16 = 50_000;
 
 /// How long a trial configuration lasts; Helix asks for none.
 const NO_TRIAL: SignedDuration = SignedDuration::ZERO;
@@ -39,7 +41,12 @@ pub(super) fn refusal(address: Ipv4Addr, error: RpcError) -> TalosError {
 impl Inner {
     fn guest_at(&self, address: Ipv4Addr) -> Option<&Guest> {
         let machine = self.world.machine_at(address)?;
-        self.world.guests().get(machine.server)
+        self.may_call(machine, TALOS_PORT).then(|| self.world.guests().get(machine.server))?
+    }
+
+    /// Whether the machine's firewalls let the engine through to a port.
+    pub(super) fn may_call(&self, machine: MachineRef, port: u16) -> bool {
+        self.caller.is_none_or(|caller| self.world.allows(caller, machine, port))
     }
 
     /// The server that a route leads to, if apid lets the caller through.
@@ -70,8 +77,18 @@ impl Inner {
             let why = "connection refused".to_owned();
             TalosError::NodeUnreachable { address: node, through: address, why }
         })?;
-        self.admit(node, behind, route)?;
-        Ok(behind.host().server)
+        // From here on the control plane calls in its own name: each has to know the other's authority.
+        let machine = |guest: &Guest| guest.config().and_then(|config| config.machine()).cloned();
+        let known = machine(endpoint).zip(machine(behind)).is_some_and(|(front, back)| {
+            front.known_authorities().contains(&back.ca.crt) && back.known_authorities().contains(&front.ca.crt)
+        });
+        match known {
+            true => Ok(behind.host().server),
+            false => {
+                let why = "certificate signed by unknown authority".to_owned();
+                Err(TalosError::NodeUnreachable { address: node, through: address, why })
+            }
+        }
     }
 
     /// The server with that address in one of the private networks of `from`: others may use the same range.
@@ -91,12 +108,18 @@ impl Inner {
                 Err(TalosError::WrongAuthority { address, why })
             }
             Apid::Serving => {
-                let theirs = guest.config().and_then(|config| config.machine()).map(|machine| machine.ca.crt.clone());
-                let ours = STANDARD.encode(&route.credentials.ca_pem);
-                if theirs.as_ref() == Some(&ours) {
-                    return Ok(());
+                let refused = |why: &str| Err(TalosError::WrongAuthority { address, why: why.to_owned() });
+                let Some(machine) = guest.config().and_then(|config| config.machine()) else {
+                    return refused("no authority");
+                };
+                if !trusts(&route.credentials.ca_pem, &machine.ca.crt) {
+                    return refused("unknown authority");
                 }
-                Err(TalosError::WrongAuthority { address, why: "unknown authority".to_owned() })
+                let shown = Shown::read(&route.credentials.certificate_pem);
+                match shown {
+                    Some(shown) if shown.is_admitted_by(&machine.known_authorities(), self.now) => Ok(()),
+                    _ => refused("bad certificate"),
+                }
             }
         }
     }

@@ -3,18 +3,20 @@
 use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use helix_engine::seams::{Workload, WorkloadError, WorkloadRoute};
 use helix_plan::names::MachineName;
 use helix_plan::observed::{ClaimFacts, NodeFacts, NodeTaint, PodFacts, Readiness, ServiceFacts};
 use helix_plan::step::NodePatch;
 use jiff::Timestamp;
 
+use super::secrets::{Shown, trusts};
 use super::{Inner, Universe};
 use crate::world::ServerId;
 use crate::world::machine::config::NodeTaint as GuestTaint;
 use crate::world::machine::{Claim, ExposedService, Guest, Inside, Node, NodeCondition, Pod};
+
+/// The port of the Kubernetes API.
+const KUBERNETES_PORT: u16 = 6_443;
 
 /// Where the modelled applications run.
 const NAMESPACE: &str = "apps";
@@ -30,14 +32,15 @@ impl Inner {
         let host = endpoint.trim_start_matches("https://").split(':').next().unwrap_or_default();
         let address: Ipv4Addr = host.parse().map_err(|_| silent(endpoint))?;
         let candidates = match self.world.machine_at(address) {
-            Some(machine) => vec![machine.server],
+            Some(machine) if self.may_call(machine, KUBERNETES_PORT) => vec![machine.server],
+            Some(_) => Vec::new(),
             None => self.behind_balancer(address),
         };
         let serving =
             |server: &ServerId| self.world.guests().get(*server).filter(|guest| guest.api_server_healthy()).is_some();
         let server = candidates.into_iter().find(serving).ok_or_else(|| silent(endpoint))?;
         let guest = self.world.guests().get(server).ok_or_else(|| silent(endpoint))?;
-        if !knows(guest, route) {
+        if !knows(guest, route, self.now) {
             let why = "x509: certificate signed by unknown authority".to_owned();
             return Err(WorkloadError::Unauthorized { endpoint: endpoint.clone(), why });
         }
@@ -52,9 +55,12 @@ impl Inner {
     }
 }
 
-fn knows(guest: &Guest, route: &WorkloadRoute) -> bool {
-    let theirs = guest.config().and_then(|config| config.cluster()).map(|cluster| cluster.ca.crt.clone());
-    theirs == Some(STANDARD.encode(&route.credentials.ca_pem))
+/// Whether API server and caller take each other for genuine.
+fn knows(guest: &Guest, route: &WorkloadRoute, now: Timestamp) -> bool {
+    let Some(cluster) = guest.config().and_then(|config| config.cluster()) else { return false };
+    let shown = Shown::read(&route.credentials.certificate_pem);
+    trusts(&route.credentials.ca_pem, &cluster.ca.crt)
+        && shown.is_some_and(|shown| shown.is_admitted_by(&cluster.known_authorities(), now))
 }
 
 fn facts(node: &Node) -> NodeFacts {

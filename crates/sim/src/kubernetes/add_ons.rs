@@ -15,6 +15,7 @@ use super::services;
 use crate::talos::machines::cluster_of;
 use crate::world::ServerId;
 use crate::world::machine::Guest;
+use crate::world::machine::config::Cluster;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -59,17 +60,18 @@ async fn exists(api: &Api, path: &str) -> Result<bool, ApiError> {
     }
 }
 
-/// The authority of Kubernetes, by which machines belong together.
-fn authority(guest: &Guest) -> Option<String> {
-    cluster_of(guest).map(|cluster| cluster.ca.crt.clone())
+/// Whether machines belong together: both know the authority by which the other is known at the Kubernetes API.
+fn are_together(one: &Guest, other: &Guest) -> bool {
+    let knows = |own: &Cluster, other: &Cluster| own.known_authorities().contains(&other.ca.crt);
+    cluster_of(one).zip(cluster_of(other)).is_some_and(|(one, other)| knows(&one, &other) && knows(&other, &one))
 }
 
 fn tell_pod_network(setting: &Setting, server: ServerId, works: bool) {
     setting.machines.ask(|guests, now| {
-        let Some(own) = guests.get(server).and_then(authority) else { return };
+        let Some(own) = guests.get(server) else { return };
         let others: Vec<ServerId> = guests
             .iter()
-            .filter(|guest| authority(guest).as_ref() == Some(&own) && guest.node_ready() != works)
+            .filter(|guest| are_together(own, guest) && guest.node_ready() != works)
             .map(|guest| guest.host().server)
             .collect();
         for other in others {
@@ -107,8 +109,8 @@ async fn initialize_nodes(setting: &Setting, server: ServerId, api: &Api) -> Res
 /// The machines of the same cluster.
 pub(super) fn machines_of(setting: &Setting, server: ServerId) -> Vec<ServerId> {
     setting.machines.look(|guests, _| {
-        let Some(own) = guests.get(server).and_then(authority) else { return Vec::new() };
-        let same = guests.iter().filter(|guest| authority(guest).as_ref() == Some(&own));
+        let Some(own) = guests.get(server) else { return Vec::new() };
+        let same = guests.iter().filter(|guest| are_together(own, guest));
         same.map(|guest| guest.host().server).collect()
     })
 }
@@ -116,8 +118,8 @@ pub(super) fn machines_of(setting: &Setting, server: ServerId) -> Vec<ServerId> 
 /// The server of the node of this name in the same cluster, and its address.
 fn machine_of(setting: &Setting, server: ServerId, name: &str) -> Option<(ServerId, std::net::Ipv4Addr)> {
     setting.machines.look(|guests, _| {
-        let own = guests.get(server).and_then(authority)?;
-        let found = guests.iter().find(|guest| guest.hostname() == name && authority(guest).as_ref() == Some(&own))?;
+        let own = guests.get(server)?;
+        let found = guests.iter().find(|guest| guest.hostname() == name && are_together(own, guest))?;
         Some((found.host().server, found.host().address))
     })
 }

@@ -173,7 +173,7 @@ pub(super) fn controller_manager(site: &Site, cluster: &Cluster) -> Vec<String> 
         ("bind-address", site.address.to_string()),
         ("cert-dir", site.path("kubernetes/controller-manager")),
         ("cluster-cidr", cluster.pod_subnets().join(",")),
-        ("cluster-signing-cert-file", file("ca.crt")),
+        ("cluster-signing-cert-file", file("issuing-ca.crt")),
         ("cluster-signing-key-file", file("ca.key")),
         ("controllers", "*,tokencleaner".to_owned()),
         ("kubeconfig", kubeconfig),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::talos::pki::{Leaf, PkiError, Signer, Usage, local_names, pem_text};
+use crate::talos::pki::{Leaf, PkiError, Signer, Usage, local_names, pem_text, pem_texts};
 use crate::world::machine::config::Cluster;
 
 /// Talos renews them long before; no simulated cluster lives that long.
@@ -129,7 +129,9 @@ pub(super) fn write_kubernetes(site: &Site, cluster: &Cluster) -> Result<(), Fil
 
 fn write_certificates(site: &Site, cluster: &Cluster) -> Result<(), FilesError> {
     let signer = Signer::load(&cluster.ca, "cluster.ca")?;
-    site.write("kubernetes/ca.crt", signer.certificate_pem())?;
+    // Who is let in is one thing, who issues another while authorities are rotated.
+    site.write("kubernetes/ca.crt", &pem_texts(&cluster.known_authorities(), "cluster.acceptedCAs")?)?;
+    site.write("kubernetes/issuing-ca.crt", signer.certificate_pem())?;
     site.write("kubernetes/ca.key", &signer.key_pem())?;
     let mut names = site.names();
     names.extend(["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(str::to_owned));

@@ -18,7 +18,7 @@ use super::files::{FilesError, Site, write_private};
 use super::node::NodeFacts;
 use super::pods;
 use crate::talos::machines::{Peer, cluster_of};
-use crate::talos::pki::{Issued, PkiError, pem_text};
+use crate::talos::pki::{Issued, PkiError, pem_text, pem_texts};
 use crate::talos::tls::{self, Protocol};
 use crate::world::ServerId;
 use crate::world::machine::Guest;
@@ -118,9 +118,13 @@ impl Kubelet {
     async fn identified(&self, facts: &NodeFacts, peer: Peer) -> Result<Api, KubeletError> {
         let cluster = self.setting.machines.look_at(self.server, |guest, _| cluster_of(guest)).flatten();
         let cluster = cluster.ok_or(KubeletError::Certificate)?;
-        let authority = pem_text(&cluster.ca.crt, "cluster.ca")?;
+        let authority = pem_texts(&cluster.known_authorities(), "cluster.ca")?;
         let kept = |name: &str| std::fs::read_to_string(self.site.dir.join("kubelet").join(name)).ok();
-        if let (Some(certificate_pem), Some(key_pem)) = (kept("client.crt"), kept("client.key")) {
+        // Talos throws a kubelet's certificate away when it is not of the authority that issues: whoever signed it may not have
+        // heard of that one yet.
+        let issuer = pem_text(&cluster.ca.crt, "cluster.ca")?;
+        let certificate = kept("client.crt").filter(|certificate| tls::is_issued_by(certificate, &issuer));
+        if let (Some(certificate_pem), Some(key_pem)) = (certificate, kept("client.key")) {
             let tls = tls::client(&authority, &Issued { certificate_pem, key_pem }, Protocol::Http1)?;
             return Ok(Api::new(peer.address, tls));
         }

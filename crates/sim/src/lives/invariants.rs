@@ -104,8 +104,17 @@ fn names_are_free(call: &Call<'_>) -> Option<String> {
 }
 
 fn nothing_foreign_is_touched(call: &Call<'_>) -> Option<String> {
-    let (name, _) = call.before.foreign.iter().find(|(name, how)| call.after.foreign.get(*name) != Some(how))?;
+    let touched = |(name, how): &(&String, &String)| call.after.foreign.get(*name) != Some(how);
+    let (name, _) = call.before.foreign.iter().filter(touched).find(|(name, _)| !is_adopted(call, name))?;
     Some(format!("{name} is not this platform's, and was changed or deleted"))
+}
+
+/// Whether the specification names it, and all that has become of it is that it is the platform's.
+fn is_adopted(call: &Call<'_>, name: &String) -> bool {
+    let Some(id) = call.before.ids.get(name) else { return false };
+    let named = call.platform.spec.adopt.iter().any(|entry| entry.id == *id);
+    let ours = call.after.ids.iter().any(|(name, other)| other == id && call.after.ours.contains(name));
+    call.name == "relabel" && named && ours
 }
 
 fn majority(voters: usize) -> usize {
@@ -161,7 +170,7 @@ fn one_bundle(call: &Call<'_>) -> Option<String> {
 }
 
 fn secrets_outlive_servers(call: &Call<'_>) -> Option<String> {
-    let left = call.before.machines.len();
+    let left = call.before.machines.values().filter(|machine| !machine.adopted).count();
     (call.name == "forget" && left > 0).then(|| format!("the secrets are forgotten while {left} servers are left"))
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Machine {
     pub(super) votes: bool,
     /// The Talos that runs.
     pub(super) talos: String,
+    /// Whether it was there before the platform, and stays after it.
+    pub(super) adopted: bool,
 }
 
 /// One node of the cluster.
@@ -51,6 +53,8 @@ pub(super) struct Picture {
     pub(super) ours: BTreeSet<String>,
     /// Everything that is not, and how it is.
     pub(super) foreign: BTreeMap<String, String>,
+    /// The ids of everything, by the same names.
+    pub(super) ids: BTreeMap<String, u64>,
     /// Etcd's members by host name, learners among them.
     pub(super) members: BTreeSet<String>,
     /// Healthy voters and all voters, of the cluster that has the most.
@@ -88,8 +92,9 @@ impl Picture {
         let project = inner.world.project(inner.project);
         let made = project.load_balancers.values().filter(|it| inner.world.is_made_inside(it.id));
         let inside: BTreeSet<String> = made.map(|it| format!("load balancer {}", it.meta.name)).collect();
-        let mut take = |kind: &str, meta: &Meta, how: &dyn Fn() -> String| {
+        let mut take = |kind: &str, id: u64, meta: &Meta, how: &dyn Fn() -> String| {
             let name = format!("{kind} {}", meta.name);
+            self.ids.insert(name.clone(), id);
             if is_ours(&meta.labels, uid) || inside.contains(&name) {
                 self.ours.insert(name);
             } else {
@@ -97,30 +102,30 @@ impl Picture {
             }
         };
         for it in project.networks.values() {
-            take("network", &it.meta, &|| format!("{it:?}"));
+            take("network", it.id.0, &it.meta, &|| format!("{it:?}"));
         }
         for it in project.firewalls.values() {
-            take("firewall", &it.meta, &|| format!("{it:?}"));
+            take("firewall", it.id.0, &it.meta, &|| format!("{it:?}"));
         }
         for it in project.ssh_keys.values() {
-            take("SSH key", &it.meta, &|| format!("{it:?}"));
+            take("SSH key", it.id.0, &it.meta, &|| format!("{it:?}"));
         }
         for it in project.placement_groups.values() {
-            take("placement group", &it.meta, &|| format!("{it:?}"));
+            take("placement group", it.id.0, &it.meta, &|| format!("{it:?}"));
         }
         for it in project.volumes.values() {
-            take("volume", &it.meta, &|| format!("{:?} {} {:?}", it.meta, it.size_gb, it.format));
+            take("volume", it.id.0, &it.meta, &|| format!("{:?} {} {:?}", it.meta, it.size_gb, it.format));
         }
         // What hangs on the platform's network or servers lets go of them when they go: that is no change of its own.
         for it in project.load_balancers.values() {
             let under_way: Vec<_> = it.under_way(project).collect();
             if !under_way.contains(&"delete_load_balancer") {
                 let how = || format!("{:?} {:?} {:?} {under_way:?}", it.meta, it.kind.name, it.services);
-                take("load balancer", &it.meta, &how);
+                take("load balancer", it.id.0, &it.meta, &how);
             }
         }
         for it in project.servers.values().filter(|it| it.status != ServerStatus::Deleting) {
-            take("server", &it.meta, &|| format!("{:?} {:?} {:?}", it.meta, it.status, it.private_net));
+            take("server", it.id.0, &it.meta, &|| format!("{:?} {:?} {:?}", it.meta, it.status, it.private_net));
         }
     }
 
@@ -173,6 +178,7 @@ impl Picture {
                 up,
                 serves: is_up && registered && (votes || pool != labels::CONTROL_PLANE_POOL),
                 votes,
+                adopted: server.meta.labels.contains_key(labels::ADOPTED),
                 talos: guest.map(|guest| guest.version().to_owned()).unwrap_or_default(),
                 pool,
             };

@@ -70,8 +70,11 @@ fn telling(bundle: &SecretBundle) -> Vec<String> {
         &bundle.aggregator_ca.key,
         &bundle.service_account_key,
     ];
-    let longest = |secret: &&Secret| secret.expose().lines().max_by_key(|line| line.len()).map(str::to_owned);
-    secrets.iter().filter_map(longest).collect()
+    secrets.into_iter().filter_map(longest_line).collect()
+}
+
+fn longest_line(secret: &Secret) -> Option<String> {
+    secret.expose().lines().max_by_key(|line| line.len()).map(str::to_owned)
 }
 
 /// What the project shows to whoever may read it: labels and user data.
@@ -150,6 +153,12 @@ impl Watch {
         let bundle = inner.stored(uid).and_then(|stored| stored.bundle.as_ref());
         if let Some(bundle) = bundle.filter(|_| self.known.secrets.is_empty()) {
             self.known.secrets = telling(bundle);
+        }
+        if let Some(rotation) = inner.stored(uid).and_then(|stored| stored.rotation.as_ref()) {
+            let keys = [&rotation.new.os.key, &rotation.new.kubernetes.key];
+            let told = keys.into_iter().filter_map(longest_line).filter(|key| !self.known.secrets.contains(key));
+            let told: Vec<String> = told.collect();
+            self.known.secrets.extend(told);
         }
         let picture = Picture::of(inner, uid);
         let published = published(inner);

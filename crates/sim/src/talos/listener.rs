@@ -21,7 +21,7 @@ use tower::ServiceExt as _;
 use super::caller::Caller;
 use super::machine_service::Service;
 use super::machines::Machines;
-use super::pki::{Leaf, PkiError, Signer, Usage, local_names};
+use super::pki::{Leaf, PkiError, Signer, Usage, local_names, pem_texts};
 use super::tls;
 use super::wire::cosi::resource::state_server::StateServer;
 use super::wire::machine::image_service_server::ImageServiceServer;
@@ -54,10 +54,11 @@ pub(super) enum ListenError {
     NoIssuer,
 }
 
-/// A server certificate in use, and since when.
+/// A server certificate in use, since when, and the authorities that it goes by.
 struct Certificate {
     config: Arc<ServerConfig>,
     since: Timestamp,
+    authorities: Vec<String>,
 }
 
 /// One machine's open port.
@@ -113,10 +114,14 @@ impl Listener {
         tokio::spawn(timeout(LAST_WORDS, async move { while connections.join_next().await.is_some() {} }));
     }
 
-    /// Certificates are renewed long before they end; connections that stand keep theirs.
+    /// Certificates are renewed long before they end, and when the configuration names other authorities; connections that
+    /// stand keep theirs.
     fn renew_certificate(&mut self) {
-        let age = self.machines.look(|_, now| now.duration_since(self.certificate.since));
-        if age < RENEWED_AFTER {
+        let (age, authorities) = self.machines.look(|guests, now| {
+            let authorities = guests.get(self.server).map(authorities).unwrap_or_default();
+            (now.duration_since(self.certificate.since), authorities)
+        });
+        if age < RENEWED_AFTER && authorities == self.certificate.authorities {
             return;
         }
         match certificate(&self.machines, self.server, self.apid) {
@@ -127,32 +132,38 @@ impl Listener {
 }
 
 fn certificate(machines: &Machines, server: ServerId, apid: Apid) -> Result<Certificate, ListenError> {
-    let (issuer, names, since) = machines.look(|guests, now| {
+    let (issuer, names, authorities, since) = machines.look(|guests, now| {
         let guest = guests.get(server);
         let issuer = guest.and_then(|guest| issuer(guests, guest));
-        (issuer, guest.map(names).unwrap_or_default(), now)
+        (issuer, guest.map(names).unwrap_or_default(), guest.map(authorities).unwrap_or_default(), now)
     });
     let leaf = Leaf { common_name: "", organization: "", names: &names, usage: Usage::Server, lifetime: LIFETIME };
     let config = match apid {
         Apid::Serving => {
             let authority = issuer.ok_or(ListenError::NoIssuer)?;
             let signer = Signer::load(&authority, "machine.ca")?;
-            tls::mutual_server(signer.certificate_pem(), &signer.issue(&leaf)?)?
+            let known = pem_texts(&authorities, "machine.acceptedCAs")?;
+            tls::mutual_server(&known, &signer.issue(&leaf)?)?
         }
         Apid::Maintenance | Apid::Closed => tls::maintenance_server(&Signer::throw_away()?.issue(&leaf)?)?,
     };
-    Ok(Certificate { config, since })
+    Ok(Certificate { config, since, authorities })
+}
+
+/// Every authority whose clients the machine lets in.
+fn authorities(guest: &Guest) -> Vec<String> {
+    guest.config().and_then(|config| config.machine()).map(|machine| machine.known_authorities()).unwrap_or_default()
 }
 
 /// The authority with its key: the machine's own on a control plane, on a worker that of one whose trustd answers.
 fn issuer(guests: &Guests, own: &Guest) -> Option<crate::world::machine::config::Authority> {
     let authority = |guest: &Guest| Some(guest.config()?.machine()?.ca.clone());
-    let wanted = authority(own)?.crt;
+    let known = authorities(own);
     let mut able = guests.iter().filter(|guest| guest.role() == Some(Role::ControlPlane));
     if own.role() == Some(Role::ControlPlane) {
         return authority(own);
     }
-    able.find_map(|guest| authority(guest).filter(|it| guest.is_up() && it.crt == wanted))
+    able.find_map(|guest| authority(guest).filter(|it| guest.is_up() && known.contains(&it.crt)))
 }
 
 /// The names of a server certificate: addresses, host name and what the configuration adds.

@@ -79,13 +79,13 @@ impl Machines {
     #[must_use]
     pub fn control_planes(&self, server: ServerId, fit: impl Fn(&Guest) -> bool) -> Vec<Peer> {
         self.look(|guests, _| {
-            let Some(authority) = guests.get(server).and_then(cluster_of).map(|cluster| cluster.ca.crt.clone()) else {
+            let Some(known) = guests.get(server).and_then(cluster_of).map(|cluster| cluster.known_authorities()) else {
                 return Vec::new();
             };
             guests
                 .iter()
                 .filter(|guest| guest.is_up() && guest.role() == Some(Role::ControlPlane) && fit(guest))
-                .filter(|guest| cluster_of(guest).is_some_and(|cluster| cluster.ca.crt == authority))
+                .filter(|guest| cluster_of(guest).is_some_and(|cluster| known.contains(&cluster.ca.crt)))
                 .map(|guest| Peer { server: guest.host().server, address: guest.host().address })
                 .collect()
         })

@@ -100,6 +100,12 @@ pub fn pem_text(value: &str, what: &'static str) -> Result<String, PkiError> {
     String::from_utf8(bytes).map_err(|_| PkiError::NotPem(what))
 }
 
+/// The PEM texts in base64 values of the configuration, one after the other.
+pub fn pem_texts(values: &[String], what: &'static str) -> Result<String, PkiError> {
+    let texts: Vec<String> = values.iter().map(|value| pem_text(value, what)).collect::<Result<_, _>>()?;
+    Ok(texts.join("\n"))
+}
+
 impl Signer {
     /// Loads an authority as it stands in a configuration.
     ///

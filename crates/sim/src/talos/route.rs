@@ -86,13 +86,19 @@ fn named(metadata: &MetadataMap, key: &str) -> Vec<String> {
 
 /// A machine of the dialled one's cluster by address or host name, if its apid answers.
 fn find(machines: &Machines, dialled: ServerId, name: &str) -> Result<ServerId, Status> {
-    let authority = |guest: &Guest| Some(guest.config()?.machine()?.ca.crt.clone());
+    // Each has to know the other's authority: the dialled one calls in its own name.
+    let knows = |guest: &Guest, other: &Guest| {
+        let machine = |guest: &Guest| guest.config().and_then(|config| config.machine()).cloned();
+        machine(guest).zip(machine(other)).is_some_and(|(own, other)| own.known_authorities().contains(&other.ca.crt))
+    };
     let address: Option<Ipv4Addr> = name.parse().ok();
     machines.look(|guests, _| {
-        let own = guests.get(dialled).and_then(authority);
+        let own = guests.get(dialled);
         guests
             .iter()
-            .filter(|guest| own.is_some() && authority(guest) == own && guest.apid() == Apid::Serving)
+            .filter(|guest| {
+                own.is_some_and(|own| knows(own, guest) && knows(guest, own)) && guest.apid() == Apid::Serving
+            })
             .find(|guest| {
                 let host = guest.host();
                 let addresses = [host.private_ipv4, host.public_ipv4, Some(host.address)];

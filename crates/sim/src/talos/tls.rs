@@ -58,6 +58,19 @@ impl Protocol {
     }
 }
 
+/// Whether this authority has issued a client's certificate that counts now.
+#[must_use]
+pub fn is_issued_by(certificate_pem: &str, authority_pem: &str) -> bool {
+    let verifier = roots(authority_pem)
+        .ok()
+        .and_then(|roots| WebPkiClientVerifier::builder_with_provider(roots, provider()).build().ok());
+    let chain = certificates(certificate_pem).unwrap_or_default();
+    match (verifier, chain.split_first()) {
+        (Some(verifier), Some((own, others))) => verifier.verify_client_cert(own, others, UnixTime::now()).is_ok(),
+        _ => false,
+    }
+}
+
 /// For a client that trusts one authority and shows a certificate.
 ///
 /// # Errors

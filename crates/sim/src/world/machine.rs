@@ -20,6 +20,7 @@ mod passing;
 mod phase;
 mod readiness;
 mod requests;
+mod served;
 mod services;
 mod status;
 mod upgrade;

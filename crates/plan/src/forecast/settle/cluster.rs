@@ -1,18 +1,21 @@
 //! Etcd, the API that stands on it, and the nodes that register there.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::super::Configured;
 use super::{World, durations, pod_network, running};
 use crate::names::MachineName;
 use crate::observed::{
-    EtcdFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, Missing, NodeFacts, Readiness, ServerStatus,
+    EtcdFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, Missing, NodeFacts, Proofs, Readiness, ServerStatus,
     TalosFacts, TargetHealth,
 };
 use crate::owned::Owned;
 use crate::phases::{Concern, Context};
 use crate::quorum::{Quorum, majority};
 use crate::render::machine_config::split_labels;
+use crate::secrets::RotationStage;
 use crate::step::Step;
 use crate::validated::{Endpoint, ValidatedPlatform};
 
@@ -25,10 +28,27 @@ impl World<'_> {
         let readiness = self.settle_readiness();
         let health = self.settle_health();
         let nodes = self.settle_nodes(platform);
+        let proofs = self.settle_proofs();
         let api = self.settle_api(platform);
         let targets = self.settle_targets();
         let etcd = self.settle_etcd(platform);
-        [pods, readiness, health, nodes, api, targets, etcd].into_iter().flatten().max()
+        [pods, readiness, health, nodes, proofs, api, targets, etcd].into_iter().flatten().max()
+    }
+
+    /// While authorities are rotated every machine that is up answers to the next ones, as they are accepted already.
+    fn settle_proofs(&mut self) -> Option<SignedDuration> {
+        let under_way = self.observed.store.value()?.rotation.as_ref()?.stage != RotationStage::Done;
+        let up: BTreeSet<MachineName> =
+            self.observed.talos.keys().filter(|machine| under_way && self.is_configured(machine)).cloned().collect();
+        let proofs = Proofs {
+            api_servers: up.iter().filter(|machine| machine.is_control_plane()).cloned().collect(),
+            machines: up,
+        };
+        if self.observed.proofs == proofs {
+            return None;
+        }
+        self.observed.proofs = proofs;
+        Some(durations::PODS_LISTED)
     }
 
     /// Nodes that are marked are asked for their pods, of which a forecast knows no more than was seen; pods that have been

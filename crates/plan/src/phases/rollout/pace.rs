@@ -10,6 +10,7 @@ use super::{Change, change};
 use crate::disruption::{Cause, Mark};
 use crate::guard::{self, Guard};
 use crate::names::MachineName;
+use crate::observed::SetbackKind;
 use crate::report::Wait;
 
 /// How long a machine may take, after its pods have left, to serve again: an installation and two boots.
@@ -29,7 +30,10 @@ impl Pacer {
         let existing = context.machines().map(|(machine, _)| machine).cloned();
         let missing = context.platform.pools().flat_map(|pool| servers::wanted_machines(context, pool));
         for machine in existing.chain(missing) {
-            if context.mark_of(&machine).is_some() || !health::serves(context, &machine) {
+            if context.mark_of(&machine).is_some()
+                || !health::serves(context, &machine)
+                || is_taking_a_configuration(context, &machine)
+            {
                 disturbed.entry(machine.pool().to_owned()).or_default().insert(machine);
             }
         }
@@ -119,6 +123,16 @@ fn halting(context: &Context<'_>, machine: &MachineName) -> Option<Mark> {
         None => !health::serves(context, machine),
     };
     (is_away && mark.age(context.now) > patience).then_some(mark)
+}
+
+/// Whether a control plane was given another configuration a moment ago: its API server may be about to start anew, though it
+/// still answers.
+fn is_taking_a_configuration(context: &Context<'_>, machine: &MachineName) -> bool {
+    let target = format!("configuration of {machine}");
+    machine.is_control_plane()
+        && context.observed.setbacks.iter().any(|setback| {
+            setback.kind == SetbackKind::UnderWay && setback.until > context.now && setback.target == target
+        })
 }
 
 /// Whether something is being done to the machine.

@@ -7,7 +7,7 @@ use crate::observed::{CloudFacts, LoadBalancer, Tags, Volume};
 use crate::step::{ResourceKind, Step};
 
 /// Labels without Helix' own.
-fn without_ours(labels: &Tags) -> Tags {
+pub(super) fn without_ours(labels: &Tags) -> Tags {
     labels.clone().into_iter().filter(|(key, _)| !key.starts_with("helix.dev/")).collect()
 }
 
@@ -27,7 +27,7 @@ pub(super) fn load_balancer(balancer: &LoadBalancer, cloud: &CloudFacts) -> Left
         let labels = without_ours(&balancer.labels);
         Step::ReleaseResource { kind: ResourceKind::LoadBalancer, id: load_balancer, name: name.clone(), labels }
     };
-    Left { kind: ResourceKind::LoadBalancer, name, step: Some(step) }
+    Left { kind: ResourceKind::LoadBalancer, id: load_balancer, name, step: Some(step) }
 }
 
 /// A volume leaves the server that has it, and is then let go of or deleted.
@@ -38,5 +38,5 @@ pub(super) fn volume(volume: &Volume, keeps: bool) -> Left {
         None if keeps => Step::ReleaseResource { kind, id, name: name.clone(), labels: without_ours(&volume.labels) },
         None => Step::DeleteResource { kind, id, name: name.clone() },
     };
-    Left { kind, name, step: Some(step) }
+    Left { kind, id, name, step: Some(step) }
 }

@@ -16,7 +16,7 @@ mod patch;
 mod shapes;
 mod specimen;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod v1_13;
 mod v1_14;

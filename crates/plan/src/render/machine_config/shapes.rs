@@ -93,6 +93,18 @@ impl CaPair {
     }
 }
 
+/// An authority that is accepted beside the one that issues.
+#[derive(Serialize)]
+pub(super) struct AcceptedCa {
+    crt: Encoded,
+}
+
+impl AcceptedCa {
+    pub(super) fn all(certificates: &[String]) -> Vec<Self> {
+        certificates.iter().map(|certificate| Self { crt: Encoded::of(certificate) }).collect()
+    }
+}
+
 /// The kubelet's own configuration, which Talos passes through.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

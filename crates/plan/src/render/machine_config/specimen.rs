@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{KubernetesVersions, MachineConfigInputs, MachineRole, RenderError, Storage, render_machine_config};
 use crate::names::PlatformIdentity;
-use crate::secrets::{CertificateAuthority, Secret, SecretBundle};
+use crate::secrets::{AcceptedAuthorities, CertificateAuthority, Secret, SecretBundle};
 
 /// Refuses patches that could not be applied to machines of this Talos version, role and storage.
 ///
@@ -61,6 +61,7 @@ fn hollow_bundle() -> SecretBundle {
     let nothing = || Secret::new("");
     let authority = || CertificateAuthority { certificate: String::new(), key: nothing() };
     SecretBundle {
+        accepted: AcceptedAuthorities::default(),
         cluster_id: nothing(),
         cluster_secret: nothing(),
         bootstrap_token: nothing(),

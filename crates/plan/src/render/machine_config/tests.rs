@@ -13,12 +13,13 @@ pub(super) fn sample_bundle() -> Option<SecretBundle> {
 }
 
 /// A bundle that needs no reference material.
-pub(super) fn plain_bundle() -> SecretBundle {
+pub(crate) fn plain_bundle() -> SecretBundle {
     let authority = |name: &str| crate::secrets::CertificateAuthority {
         certificate: format!("{name} certificate"),
         key: Secret::new(format!("{name} key")),
     };
     SecretBundle {
+        accepted: crate::secrets::AcceptedAuthorities::default(),
         cluster_id: Secret::new("id"),
         cluster_secret: Secret::new("secret"),
         bootstrap_token: Secret::new("bootstrap"),

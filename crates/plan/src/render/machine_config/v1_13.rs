@@ -13,8 +13,8 @@ use documents::{
 use super::api_server::AuditPolicy;
 use super::patch::apply_patches;
 use super::shapes::{
-    CaPair, Enabled, Encoded, Etcd, HostnameConfig, KubeletConfiguration, NodeIp, kubelet_image, kubernetes_image,
-    labels_at_birth, node_annotations,
+    AcceptedCa, CaPair, Enabled, Encoded, Etcd, HostnameConfig, KubeletConfiguration, NodeIp, kubelet_image,
+    kubernetes_image, labels_at_birth, node_annotations,
 };
 use super::text::assemble;
 use super::volumes::{VolumeConfig, volumes};
@@ -46,6 +46,7 @@ fn machine<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, digest
         kind: if control_plane { "controlplane" } else { "worker" },
         token: bundle.trustd_token.expose(),
         ca: if control_plane { CaPair::full(&bundle.os_ca) } else { CaPair::certificate_only(&bundle.os_ca) },
+        accepted_cas: AcceptedCa::all(&bundle.accepted.os),
         cert_sans: &inputs.cert_sans,
         kubelet: kubelet(inputs),
         install: Install {
@@ -86,6 +87,7 @@ fn cluster<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle) -> Clu
         },
         token: bundle.bootstrap_token.expose(),
         ca: CaPair::certificate_only(&bundle.kubernetes_ca),
+        accepted_cas: AcceptedCa::all(&bundle.accepted.kubernetes),
         proxy: Proxy { disabled: true, image: None },
         discovery: Discovery::by_service(),
         external_cloud_provider: Enabled { enabled: true },

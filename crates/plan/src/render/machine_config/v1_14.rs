@@ -20,8 +20,8 @@ use documents::{
 
 use super::patch::apply_patches_within;
 use super::shapes::{
-    CaPair, Enabled, Etcd, HostDns, HostnameConfig, KUBE_PRISM_PORT, KubeletConfiguration, NodeIp, kubelet_image,
-    labels_at_birth, node_annotations,
+    AcceptedCa, CaPair, Enabled, Etcd, HostDns, HostnameConfig, KUBE_PRISM_PORT, KubeletConfiguration, NodeIp,
+    kubelet_image, labels_at_birth, node_annotations,
 };
 use super::text::assemble;
 use super::volumes::{VolumeConfig, volumes};
@@ -67,6 +67,7 @@ fn main<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle) -> V1Alph
             kind: if control_plane { "controlplane" } else { "worker" },
             token: bundle.trustd_token.expose(),
             ca: if control_plane { CaPair::full(&bundle.os_ca) } else { CaPair::certificate_only(&bundle.os_ca) },
+            accepted_cas: AcceptedCa::all(&bundle.accepted.os),
             cert_sans: &inputs.cert_sans,
             features: documents::Features { disk_quota_support: true },
         },
@@ -106,9 +107,9 @@ fn kubernetes<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretBundle, dig
             service_subnets: [inputs.service_cidr],
         }),
         Kind::KubeAPIServerCAConfig(if control_plane {
-            ApiServerCa::issuing(&bundle.kubernetes_ca)
+            ApiServerCa::issuing(&bundle.kubernetes_ca, &bundle.accepted.kubernetes)
         } else {
-            ApiServerCa::accepted(&bundle.kubernetes_ca)
+            ApiServerCa::accepted(&bundle.kubernetes_ca, &bundle.accepted.kubernetes)
         }),
         Kind::KubePrismConfig(KubePrism { port: KUBE_PRISM_PORT }),
     ]

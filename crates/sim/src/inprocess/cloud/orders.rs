@@ -1,12 +1,13 @@
 //! What Helix asks for, in the world's terms, and what the world tells of it.
 
 use helix_engine::seams::{ActionFacts, ActionState, Owner};
-use helix_plan::observed::{FirewallRule, LoadBalancerService, Tags};
+use helix_plan::observed as plan;
+use helix_plan::observed::{Adoptee, FirewallRule, LoadBalancerService};
 use helix_plan::step::{NewServer, ResourceKind};
 
-use crate::inprocess::Inner;
+use crate::inprocess::{Inner, facts};
 use crate::world::firewalls::{Direction, Protocol, Rule};
-use crate::world::load_balancers::{HealthCheck, HttpCheck, LoadBalancerChange, Service};
+use crate::world::load_balancers::{HealthCheck, HttpCheck, LoadBalancerChange, Service, TargetKind};
 use crate::world::{
     ActionStatus, ApiError, ApiResult, CreateServer, FirewallId, ImageId, LoadBalancerId, Meta, NetworkId,
     PlacementGroupId, ServerId, SshKeyId, Update, VolumeId,
@@ -136,21 +137,6 @@ pub(super) fn delete(inner: &mut Inner, kind: ResourceKind, id: u64) -> ApiResul
     Ok(action.into_iter().map(|action| action.0).collect())
 }
 
-/// Labels of what may outlive its platform: nothing else is ever let go of.
-pub(super) fn label(inner: &mut Inner, kind: ResourceKind, id: u64, labels: &Tags) -> ApiResult<()> {
-    let (project, now) = (inner.project, inner.now);
-    let update = Update { name: None, labels: Some(labels.clone()) };
-    match kind {
-        ResourceKind::LoadBalancer => inner.world.update_load_balancer(project, LoadBalancerId(id), update, now),
-        ResourceKind::Volume => inner.world.update_volume(project, VolumeId(id), update, now),
-        ResourceKind::Server
-        | ResourceKind::PlacementGroup
-        | ResourceKind::Firewall
-        | ResourceKind::SshKey
-        | ResourceKind::Network => Err(ApiError::invalid("labels", "stay as they are")),
-    }
-}
-
 pub(super) fn owner(inner: &Inner, kind: ResourceKind, name: &str) -> Option<Owner> {
     let it = inner.world.project(inner.project);
     let found = |id: u64, meta: &Meta| (meta.name == name).then(|| Owner { id, labels: meta.labels.clone() });
@@ -162,5 +148,48 @@ pub(super) fn owner(inner: &Inner, kind: ResourceKind, name: &str) -> Option<Own
         ResourceKind::Firewall => it.firewalls.values().find_map(|r| found(r.id.0, &r.meta)),
         ResourceKind::SshKey => it.ssh_keys.values().find_map(|r| found(r.id.0, &r.meta)),
         ResourceKind::Network => it.networks.values().find_map(|r| found(r.id.0, &r.meta)),
+    }
+}
+
+/// A resource by its id, whoever owns it.
+pub(super) fn adoptee(inner: &Inner, named: plan::Named) -> Option<Adoptee> {
+    let (it, id) = (inner.world.project(inner.project), named.id);
+    match named.kind {
+        ResourceKind::Server => it.servers.get(&ServerId(id)).map(|server| Adoptee::Server {
+            server: Box::new(facts::server(server, it)),
+            talos: plan::Fact::Missing(plan::Missing::NotThereYet),
+        }),
+        ResourceKind::LoadBalancer => it.load_balancers.get(&LoadBalancerId(id)).map(|balancer| {
+            let other_targets = balancer.targets.iter().any(|it| !matches!(it.kind, TargetKind::Server { .. }));
+            Adoptee::LoadBalancer { balancer: Box::new(facts::load_balancer(balancer)), other_targets }
+        }),
+        ResourceKind::PlacementGroup => {
+            let group = it.placement_groups.get(&PlacementGroupId(id));
+            group.map(|group| Adoptee::PlacementGroup(facts::placement_group(group)))
+        }
+        ResourceKind::Firewall => it.firewalls.get(&FirewallId(id)).map(|firewall| Adoptee::Firewall {
+            firewall: facts::firewall(firewall),
+            guards: firewall.direct.iter().map(|server| server.0).collect(),
+            by_label: !firewall.selected.is_empty(),
+        }),
+        ResourceKind::SshKey => it.ssh_keys.get(&SshKeyId(id)).map(|key| Adoptee::SshKey(facts::ssh_key(key))),
+        ResourceKind::Network => {
+            it.networks.get(&NetworkId(id)).map(|network| Adoptee::Network(facts::network(network)))
+        }
+        ResourceKind::Volume => it.volumes.get(&VolumeId(id)).map(|volume| Adoptee::Volume(facts::volume(volume))),
+    }
+}
+
+pub(super) fn relabel(inner: &mut Inner, named: plan::Named, update: Update) -> ApiResult<()> {
+    let (project, now, id) = (inner.project, inner.now, named.id);
+    let world = &mut inner.world;
+    match named.kind {
+        ResourceKind::Server => world.update_server(project, ServerId(id), update, now),
+        ResourceKind::LoadBalancer => world.update_load_balancer(project, LoadBalancerId(id), update, now),
+        ResourceKind::Volume => world.update_volume(project, VolumeId(id), update, now),
+        ResourceKind::PlacementGroup => world.update_placement_group(project, PlacementGroupId(id), update, now),
+        ResourceKind::Firewall => world.update_firewall(project, FirewallId(id), update, now),
+        ResourceKind::SshKey => world.update_ssh_key(project, SshKeyId(id), update, now),
+        ResourceKind::Network => world.update_network(project, NetworkId(id), update, now),
     }
 }

@@ -73,7 +73,6 @@ impl Guests {
         self.registries_by_cluster()
             .filter(|(_, registry)| registry.inside.has_work())
             .map(|(id, registry)| {
-                let authority = served.iter().find(|(_, cluster)| *cluster == id).map(|(authority, _)| authority);
                 let ready = registry.nodes.values().any(|node| node.condition == NodeCondition::Ready);
                 let of_cluster = |name: &str| registry.nodes.contains_key(name);
                 let machines = self.guests.values().filter(|guest| of_cluster(guest.hostname()));
@@ -81,7 +80,7 @@ impl Guests {
                     id: *id,
                     machines: machines.map(|guest| guest.host().server).collect(),
                     inside: registry.inside.clone(),
-                    controlled: authority.is_some() && ready && registry.runs_cloud_controller(),
+                    controlled: served.has(*id) && ready && registry.runs_cloud_controller(),
                 }
             })
             .collect()

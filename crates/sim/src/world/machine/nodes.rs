@@ -165,17 +165,6 @@ impl Guests {
         Some(guest.disk.etcd?.cluster)
     }
 
-    /// The clusters whose API is served, by the authority of Kubernetes.
-    pub(super) fn served(&self) -> BTreeMap<String, u64> {
-        let mut served = BTreeMap::new();
-        for guest in self.guests.values().filter(|guest| guest.api_server_healthy()) {
-            if let (Some(authority), Some(data)) = (kubernetes_authority(guest), guest.disk.etcd) {
-                served.entry(authority.to_owned()).or_insert(data.cluster);
-            }
-        }
-        served
-    }
-
     /// Kubelets register their nodes as soon as an API server of their authority answers.
     pub(super) fn register_nodes(&mut self, now: Timestamp) {
         let waits = |guest: &Guest| guest.uptime().is_some_and(|up| !up.registered && up.kubelet_at <= now);
@@ -184,9 +173,7 @@ impl Guests {
         }
         let served = self.served();
         for guest in self.guests.values_mut().filter(|guest| waits(guest)) {
-            let Some(cluster) = kubernetes_authority(guest).and_then(|authority| served.get(authority)) else {
-                continue;
-            };
+            let Some(cluster) = served.cluster_of(guest) else { continue };
             let Some(up) = guest.uptime_mut() else { continue };
             let at = *up.register_at.get_or_insert_with(|| {
                 let at = now + self.pace.draw(|spans| spans.register_node);
@@ -196,9 +183,9 @@ impl Guests {
             if at <= now {
                 up.registered = true;
                 let node = node_of(guest, now);
-                let registry = self.nodes.registries.entry(*cluster).or_default();
+                let registry = self.nodes.registries.entry(cluster).or_default();
                 registry.nodes.entry(node.name.clone()).or_insert(node);
-                self.etcd.revise(*cluster);
+                self.etcd.revise(cluster);
             }
         }
     }
@@ -211,8 +198,8 @@ impl Guests {
         }
         let served = self.served();
         for guest in self.guests.values_mut() {
-            let cluster = kubernetes_authority(guest).and_then(|authority| served.get(authority));
-            let Some(registry) = cluster.and_then(|cluster| self.nodes.registries.get_mut(cluster)) else { continue };
+            let cluster = served.cluster_of(guest);
+            let Some(registry) = cluster.and_then(|cluster| self.nodes.registries.get_mut(&cluster)) else { continue };
             let Some(node) = registry.nodes.get_mut(guest.hostname()) else { continue };
             let add_ons = registry.add_ons;
             let speaks = guest.uptime().is_some_and(|up| up.registered && up.kubelet_at <= now);
@@ -231,11 +218,11 @@ impl Guests {
         let grace = self.pace.spans.node_grace;
         let Self { guests, nodes, pace, .. } = self;
         for (cluster, registry) in &mut nodes.registries {
-            if served.values().any(|it| it == cluster) {
+            if served.has(*cluster) {
                 let spoken_for = |node: &Node| {
                     guests.values().any(|guest| {
                         guest.hostname() == node.name
-                            && kubernetes_authority(guest).and_then(|it| served.get(it)) == Some(cluster)
+                            && served.cluster_of(guest) == Some(*cluster)
                             && guest.uptime().is_some_and(|up| up.registered && up.kubelet_at <= now)
                     })
                 };
@@ -310,10 +297,6 @@ fn replace_owned(values: &mut BTreeMap<String, String>, owned: Option<&String>, 
     let owned: Vec<String> = owned.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     values.retain(|key, _| !owned.contains(key));
     values.extend(wanted);
-}
-
-fn kubernetes_authority(guest: &Guest) -> Option<&str> {
-    Some(&guest.config()?.cluster()?.ca.crt)
 }
 
 /// The node object as this machine's kubelet registers it; Talos' labels and annotations come after.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::super::api_server::{AuditPolicy, POD_SECURITY, PodSecurityConfiguration};
 use super::super::shapes::{
-    CaPair, Enabled, Encoded, Etcd, HostDns, HostnameConfig, KUBE_PRISM_PORT, KubeletConfiguration, NodeIp,
+    AcceptedCa, CaPair, Enabled, Encoded, Etcd, HostDns, HostnameConfig, KUBE_PRISM_PORT, KubeletConfiguration, NodeIp,
 };
 use super::super::volumes::{UserVolumeConfig, VolumeConfig};
 
@@ -37,6 +37,8 @@ pub(super) struct Machine<'a> {
     pub(super) kind: &'static str,
     pub(super) token: &'a str,
     pub(super) ca: CaPair,
+    #[serde(rename = "acceptedCAs", skip_serializing_if = "Vec::is_empty")]
+    pub(super) accepted_cas: Vec<AcceptedCa>,
     #[serde(rename = "certSANs")]
     pub(super) cert_sans: &'a [String],
     pub(super) kubelet: Kubelet<'a>,
@@ -138,6 +140,8 @@ pub(super) struct Cluster<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) secretbox_encryption_secret: Option<&'a str>,
     pub(super) ca: CaPair,
+    #[serde(rename = "acceptedCAs", skip_serializing_if = "Vec::is_empty")]
+    pub(super) accepted_cas: Vec<AcceptedCa>,
     #[serde(rename = "aggregatorCA", skip_serializing_if = "Option::is_none")]
     pub(super) aggregator_ca: Option<CaPair>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
-use super::super::shapes::{CaPair, Enabled, Etcd, HostDns, HostnameConfig, KubeletConfiguration, NodeIp};
+use super::super::shapes::{AcceptedCa, CaPair, Enabled, Etcd, HostDns, HostnameConfig, KubeletConfiguration, NodeIp};
 use super::super::volumes::{UserVolumeConfig, VolumeConfig};
 use super::control_plane::{
     AdmissionControl, ApiServer, AuditPolicyConfig, Authentication, Authorizer, EtcdEncryption, ImageAlone, IssuingCa,
@@ -88,6 +88,8 @@ pub(super) struct Machine<'a> {
     pub(super) kind: &'static str,
     pub(super) token: &'a str,
     pub(super) ca: CaPair,
+    #[serde(rename = "acceptedCAs", skip_serializing_if = "Vec::is_empty")]
+    pub(super) accepted_cas: Vec<AcceptedCa>,
     #[serde(rename = "certSANs")]
     pub(super) cert_sans: &'a [String],
     pub(super) features: Features,
@@ -194,23 +196,22 @@ pub(super) struct KubeNetwork {
 }
 
 #[derive(Serialize)]
-#[serde(untagged)]
-pub(super) enum ApiServerCa<'a> {
-    Issuing(IssuingCa<'a>),
-    Accepted {
-        #[serde(rename = "acceptedCAs")]
-        certificates: [&'a str; 1],
-    },
+pub(super) struct ApiServerCa<'a> {
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    issuing: Option<IssuingCa<'a>>,
+    #[serde(rename = "acceptedCAs", skip_serializing_if = "Vec::is_empty")]
+    accepted: Vec<&'a str>,
 }
 
 impl<'a> ApiServerCa<'a> {
-    pub(super) fn issuing(authority: &'a CertificateAuthority) -> Self {
-        Self::Issuing(IssuingCa::of(authority))
+    pub(super) fn issuing(authority: &'a CertificateAuthority, others: &'a [String]) -> Self {
+        Self { issuing: Some(IssuingCa::of(authority)), accepted: others.iter().map(String::as_str).collect() }
     }
 
     /// A worker may trust the authority, not sign for it.
-    pub(super) fn accepted(authority: &'a CertificateAuthority) -> Self {
-        Self::Accepted { certificates: [&authority.certificate] }
+    pub(super) fn accepted(authority: &'a CertificateAuthority, others: &'a [String]) -> Self {
+        let accepted = std::iter::once(&authority.certificate).chain(others).map(String::as_str).collect();
+        Self { issuing: None, accepted }
     }
 }
 

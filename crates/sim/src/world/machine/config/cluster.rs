@@ -98,6 +98,9 @@ pub struct Cluster {
     pub(crate) secretbox_encryption_secret: String,
     /// The authority of the Kubernetes API.
     pub ca: Authority,
+    /// Authorities of the Kubernetes API that are accepted besides.
+    #[serde(rename = "acceptedCAs")]
+    pub accepted_cas: Vec<Authority>,
     /// The authority of the aggregation layer.
     #[serde(rename = "aggregatorCA")]
     pub aggregator_ca: Authority,
@@ -216,6 +219,12 @@ impl Cluster {
     #[must_use]
     pub fn audit_policy(&self) -> Option<&Value> {
         self.api_server.audit_policy.as_ref()
+    }
+
+    /// Certificates of every authority of the Kubernetes API that is let in, as the configuration has them.
+    #[must_use]
+    pub fn known_authorities(&self) -> Vec<String> {
+        std::iter::once(&self.ca).chain(&self.accepted_cas).map(|authority| authority.crt.clone()).collect()
     }
 
     /// `cluster.etcd`'s image and arguments.

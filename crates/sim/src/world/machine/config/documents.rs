@@ -106,10 +106,22 @@ fn secretbox_secret(document: &Value) -> Option<&Value> {
 
 /// An authority: 1.14 has its PEM as it is, 1.13 in base64; a worker accepts one, a control plane issues by it.
 fn put_authority(told: &mut Value, path: &str, document: &Value) -> Result<(), ConfigError> {
-    let encoded = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).map(|pem| STANDARD.encode(pem));
-    let certificate = encoded("/issuingCA/cert").or_else(|| encoded("/acceptedCAs/0"));
-    let key = encoded("/issuingCA/key").unwrap_or_default();
-    put(told, path, json!({"crt": certificate.unwrap_or_default(), "key": key}))
+    let encoded = |pem: &Value| pem.as_str().map(|pem| STANDARD.encode(pem));
+    let mut accepted: Vec<String> =
+        document.get("acceptedCAs").and_then(Value::as_array).into_iter().flatten().filter_map(encoded).collect();
+    let certificate = match document.pointer("/issuingCA/cert").and_then(encoded) {
+        Some(certificate) => certificate,
+        // A worker accepts and does not issue: the first takes the issuer's place.
+        None if accepted.is_empty() => String::new(),
+        None => accepted.remove(0),
+    };
+    let key = document.pointer("/issuingCA/key").and_then(encoded).unwrap_or_default();
+    put(told, path, json!({"crt": certificate, "key": key}))?;
+    if path == "cluster.ca" && !accepted.is_empty() {
+        let accepted: Vec<Value> = accepted.into_iter().map(|crt| json!({"crt": crt})).collect();
+        put(told, "cluster.acceptedCAs", json!(accepted))?;
+    }
+    Ok(())
 }
 
 fn put(told: &mut Value, path: &str, value: Value) -> Result<(), ConfigError> {

@@ -137,6 +137,9 @@ pub struct Machine {
     /// The authority of Talos' API.
     #[serde(default)]
     pub ca: Authority,
+    /// Authorities that are accepted besides.
+    #[serde(default, rename = "acceptedCAs")]
+    pub accepted_cas: Vec<Authority>,
     /// Further names in apid's certificate.
     #[serde(default, rename = "certSANs")]
     pub cert_sans: Vec<String>,
@@ -180,6 +183,12 @@ impl Machine {
             )),
             Role::ControlPlane | Role::Worker => Ok(()),
         }
+    }
+
+    /// Certificates of every authority whose clients and servers it lets in, as the configuration has them.
+    #[must_use]
+    pub fn known_authorities(&self) -> Vec<String> {
+        std::iter::once(&self.ca).chain(&self.accepted_cas).map(|authority| authority.crt.clone()).collect()
     }
 
     /// The kubelet's image and arguments.

@@ -7,7 +7,7 @@ use helix_plan::observed::NodeTaint;
 use helix_plan::render::machine_config::{
     KubernetesVersions, MachineConfigInputs, MachineRole, Storage, render_machine_config,
 };
-use helix_plan::secrets::{CertificateAuthority, Secret, SecretBundle};
+use helix_plan::secrets::{AcceptedAuthorities, CertificateAuthority, Secret, SecretBundle};
 use semver::Version;
 
 use super::super::{Authority, ConfigError, Grammar, MachineConfig, Role};
@@ -20,6 +20,7 @@ fn bundle() -> SecretBundle {
         key: Secret::new(format!("{name} key")),
     };
     SecretBundle {
+        accepted: AcceptedAuthorities::default(),
         cluster_id: Secret::new("an id"),
         cluster_secret: Secret::new("a secret"),
         bootstrap_token: Secret::new("a bootstrap token"),
