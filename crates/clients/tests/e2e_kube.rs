@@ -344,7 +344,7 @@ async fn a_cluster_of_another_authority_is_told_from_one_that_is_away(server: &A
     let error = workload.nodes(&with_ca(new_authority("another").pem())).await.unwrap_err();
     assert_eq!(error.reason(), "ApiUnauthorized", "its certificate is of another authority: {error}");
     let error = workload.nodes(&with_ca("no PEM".into())).await.unwrap_err();
-    assert_eq!(error.reason(), "ApiUnauthorized", "nobody is trusted then: {error}");
+    assert_eq!(error.reason(), "ApiUnreachable", "{error}");
 
     let away = WorkloadRoute { endpoint: format!("https://{}:1", Ipv4Addr::LOCALHOST), ..good.clone() };
     let error = workload.nodes(&away).await.unwrap_err();

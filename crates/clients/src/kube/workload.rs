@@ -96,7 +96,9 @@ fn connect(route: &WorkloadRoute) -> Result<Client, WorkloadError> {
     let authorities = CertificateDer::pem_slice_iter(credentials.ca_pem.as_bytes())
         .map(|authority| authority.map(|certificate| certificate.as_ref().to_vec()))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| unusable("the stored authority is not a certificate in PEM".to_owned()))?;
+        .ok()
+        .filter(|authorities| !authorities.is_empty())
+        .ok_or_else(|| unusable("the stored authority is not a certificate in PEM".to_owned()))?;
     let mut config = Config::new(uri);
     config.root_cert = Some(authorities);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
