@@ -22,6 +22,11 @@ pub(crate) fn read(path: &str) -> Option<String> {
     }
 }
 
+/// One of Talos' reference files, as in `v1.13.9/config.schema.json`.
+pub(crate) fn talos(path: &str) -> Option<String> {
+    read(&format!("talos/{path}"))
+}
+
 /// A YAML document as it is, without guessing numbers and booleans where none are written.
 pub(crate) fn yaml(text: &str) -> Value {
     serde_saphyr::from_str_with_options(text, serde_saphyr::options! { strict_booleans: true }).unwrap()

@@ -7,7 +7,7 @@
 mod form;
 mod rotation;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 use std::fmt;
 use std::fmt::Write as _;

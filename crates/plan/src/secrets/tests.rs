@@ -1,33 +1,14 @@
 //! The bundle against Talos' own files, and against every way to get one wrong.
 
-use std::path::PathBuf;
-
 use super::*;
-
-/// A reference file, or `None` where the reference material is not at hand.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_macros,
-    reason = "a test reads its input and says what it lacks"
-)]
-pub(crate) fn reference(path: &str) -> Option<String> {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference/talos").join(path);
-    match std::fs::read_to_string(&file) {
-        Ok(text) => Some(text),
-        Err(error) => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs {}: {error}", file.display());
-            println!("needs {}, which is not here", file.display());
-            None
-        }
-    }
-}
+use crate::reference;
 
 const BUNDLES: [&str; 2] = ["v1.13.9/generated/secrets.yaml", "v1.13.9/testdata/secrets/secrets.yaml"];
 
 #[test]
 fn talos_own_bundles_read_and_write_back_as_they_were() {
     for path in BUNDLES {
-        let Some(text) = reference(path) else { return };
+        let Some(text) = reference::talos(path) else { return };
         let bundle = SecretBundle::from_yaml(&text).unwrap();
         let written = bundle.to_yaml().unwrap();
         let options = || serde_saphyr::options! { strict_booleans: true };
@@ -40,7 +21,7 @@ fn talos_own_bundles_read_and_write_back_as_they_were() {
 
 #[test]
 fn no_secret_shows() {
-    let Some(text) = reference(BUNDLES[0]) else { return };
+    let Some(text) = reference::talos(BUNDLES[0]) else { return };
     let bundle = SecretBundle::from_yaml(&text).unwrap();
     let shown = format!("{bundle:?} {} {}", bundle.service_account_key, bundle.digest());
     for secret in [&bundle.cluster_secret, &bundle.trustd_token, &bundle.os_ca.key, &bundle.service_account_key] {
@@ -51,7 +32,7 @@ fn no_secret_shows() {
 
 #[test]
 fn the_digest_follows_the_content() {
-    let Some(text) = reference(BUNDLES[0]) else { return };
+    let Some(text) = reference::talos(BUNDLES[0]) else { return };
     let bundle = SecretBundle::from_yaml(&text).unwrap();
     assert_eq!(bundle.digest(), bundle.clone().digest());
     assert_eq!(bundle.digest().len(), 32);
@@ -68,7 +49,7 @@ fn the_digest_follows_the_content() {
 
 #[test]
 fn what_is_wrong_is_named_and_not_shown() {
-    let Some(text) = reference(BUNDLES[0]) else { return };
+    let Some(text) = reference::talos(BUNDLES[0]) else { return };
     type Case = (&'static str, &'static str, SecretBundleError);
     let cases: [Case; 9] = [
         (

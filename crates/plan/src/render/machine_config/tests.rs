@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::names::PlatformIdentity;
-use crate::secrets::tests::reference;
+use crate::reference;
 
 const SCHEMATIC: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
 
 pub(super) fn sample_bundle() -> Option<SecretBundle> {
-    reference("v1.13.9/generated/secrets.yaml").map(|text| SecretBundle::from_yaml(&text).unwrap())
+    reference::talos("v1.13.9/generated/secrets.yaml").map(|text| SecretBundle::from_yaml(&text).unwrap())
 }
 
 /// A bundle that needs no reference material.
@@ -114,7 +114,7 @@ fn configs_equal_talos_samples() {
         (MachineRole::Worker, "v1.13.9/generated/worker-hetzner-cilium.yaml"),
     ];
     for (role, path) in cases {
-        let Some(text) = reference(path) else { return };
+        let Some(text) = reference::talos(path) else { return };
         let ours = rendered(&inputs(role), &bundle);
         let mut found = Vec::new();
         for theirs in documents(&text) {
@@ -135,7 +135,7 @@ fn configs_equal_talos_samples() {
 
 #[test]
 fn configs_pass_talos_schema() {
-    let (Some(schema), Some(bundle)) = (reference("v1.13.9/config.schema.json"), sample_bundle()) else {
+    let (Some(schema), Some(bundle)) = (reference::talos("v1.13.9/config.schema.json"), sample_bundle()) else {
         return;
     };
     let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
@@ -457,7 +457,7 @@ mod patches {
 
     #[test]
     fn patched_configs_read_as_talos_samples_do() {
-        let (Some(schema), Some(bundle)) = (reference("v1.13.9/config.schema.json"), sample_bundle()) else {
+        let (Some(schema), Some(bundle)) = (reference::talos("v1.13.9/config.schema.json"), sample_bundle()) else {
             return;
         };
         let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();

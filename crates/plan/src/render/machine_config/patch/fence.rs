@@ -191,11 +191,11 @@ fn check_node_metadata(role: MachineRole, map: &Map<String, Value>) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secrets::tests::reference;
+    use crate::reference;
 
     #[test]
     fn every_kind_of_talos_schema_may_be_named() {
-        let Some(schema) = reference("v1.13.9/config.schema.json") else {
+        let Some(schema) = reference::talos("v1.13.9/config.schema.json") else {
             return;
         };
         let schema: Value = serde_json::from_str(&schema).unwrap();

@@ -200,7 +200,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::secrets::tests::reference;
+    use crate::reference;
 
     type Structs = BTreeMap<String, BTreeSet<String>>;
 
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_described_structs_are_those_of_talos_schema() {
-        let Some(schema) = reference("v1.13.9/config.schema.json") else {
+        let Some(schema) = reference::talos("v1.13.9/config.schema.json") else {
             return;
         };
         let schema: Value = serde_json::from_str(&schema).unwrap();

@@ -182,11 +182,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::secrets::tests::reference;
+    use crate::reference;
 
     #[test]
     fn every_kind_of_talos_schema_may_be_named() {
-        let Some(schema) = reference("v1.14.0-rc.1/config.schema.json") else {
+        let Some(schema) = reference::talos("v1.14.0-rc.1/config.schema.json") else {
             return;
         };
         let schema: Value = serde_json::from_str(&schema).unwrap();

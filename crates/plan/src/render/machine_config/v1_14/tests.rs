@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::tests::{differences, documents, inputs as inputs_1_13, plain_bundle, rendered, sample_bundle};
 use super::super::*;
-use crate::secrets::tests::reference;
+use crate::reference;
 
 fn inputs(role: MachineRole) -> MachineConfigInputs {
     MachineConfigInputs {
@@ -44,7 +44,7 @@ fn configs_equal_talos_samples() {
         (MachineRole::Worker, "v1.14.0-rc.1/generated/worker-hetzner-cilium.yaml"),
     ];
     for (role, path) in cases {
-        let Some(text) = reference(path) else { return };
+        let Some(text) = reference::talos(path) else { return };
         let (ours, theirs) = (rendered(&inputs(role), &bundle), documents(&text));
         let mut found = Vec::new();
         assert_eq!(ours.len(), theirs.len(), "{path}");
@@ -60,7 +60,7 @@ fn configs_equal_talos_samples() {
 
 #[test]
 fn configs_pass_talos_schema() {
-    let (Some(schema), Some(bundle)) = (reference("v1.14.0-rc.1/config.schema.json"), sample_bundle()) else {
+    let (Some(schema), Some(bundle)) = (reference::talos("v1.14.0-rc.1/config.schema.json"), sample_bundle()) else {
         return;
     };
     let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
