@@ -25,9 +25,9 @@ use axum::routing::any;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::clock::SharedWorld;
+use crate::http_server;
 use crate::world::{ApiError, ErrorCode, ProjectId, World};
 
 /// The path under which everything is served; an endpoint given to a client ends in it.
@@ -36,21 +36,11 @@ pub const BASE_PATH: &str = "/v1";
 /// Serves the API until it is told to stop. Open connections are dropped then.
 pub async fn serve(listener: TcpListener, world: SharedWorld, stop: CancellationToken) {
     let gate = gate::Gate::new(world, routes());
-    let connections = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(gate::serve_connection(stream, gate.clone(), stop.clone()));
-            }
-            Err(error) => tracing::warn!(%error, "a connection to the Hetzner API could not be accepted"),
-        }
-    }
-    connections.close();
-    connections.wait().await;
+    let handle = move |request| {
+        let gate = gate.clone();
+        async move { gate.handle(request).await }
+    };
+    http_server::serve(listener, "the Hetzner API", handle, stop).await;
 }
 
 fn routes() -> Router {

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod control;
 pub mod faults;
 pub mod hetzner;
+mod http_server;
 pub mod inprocess;
 pub mod kubernetes;
 pub mod lease;

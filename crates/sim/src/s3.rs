@@ -9,35 +9,22 @@
 
 mod answer;
 mod call;
-mod connection;
 mod encoding;
 mod objects;
+mod request;
 mod signature;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::clock::SharedWorld;
+use crate::http_server;
 
 /// What the paths of calls begin with, as faults name them.
 pub const FAULT_PATH: &str = "/s3";
 
 /// Serves the object store until it is told to stop. Open connections are dropped then.
 pub async fn serve(listener: TcpListener, world: SharedWorld, stop: CancellationToken) {
-    let connections = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection::serve(stream, world.clone(), stop.clone()));
-            }
-            Err(error) => tracing::warn!(%error, "a connection to the object store could not be accepted"),
-        }
-    }
-    connections.close();
-    connections.wait().await;
+    let handle = move |request| request::handle(world.clone(), request);
+    http_server::serve(listener, "the object store", handle, stop).await;
 }

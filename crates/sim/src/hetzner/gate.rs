@@ -1,5 +1,4 @@
-//! What every request passes before it reaches a route: token, budget, injected faults, permission. And the connection,
-//! which a fault may cut.
+//! What every request passes before it reaches a route: token, budget, injected faults, permission.
 
 use std::time::Duration;
 
@@ -9,15 +8,12 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{BASE_PATH, Caller};
 use crate::clock::SharedWorld;
 use crate::faults::CallFault;
+use crate::http_server::Cut;
 use crate::world::{ApiError, ApiResult, Budget, ErrorCode, Permission, ProjectId};
 
 /// No request is larger: user data has at most 32 KiB.
@@ -30,11 +26,6 @@ pub(super) struct Gate {
     routes: Router,
 }
 
-/// The connection ends without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is cut by an injected fault")]
-struct Cut;
-
 /// A request that was read whole, so that a fault can repeat it.
 struct Call {
     method: Method,
@@ -45,27 +36,12 @@ struct Call {
     body: Bytes,
 }
 
-/// Serves one connection until the client leaves, a fault cuts it, or the simulator stops.
-pub(super) async fn serve_connection(stream: TcpStream, gate: Gate, stop: CancellationToken) {
-    let service = service_fn(move |request| {
-        let gate = gate.clone();
-        async move { gate.handle(request).await }
-    });
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        () = stop.cancelled() => {}
-        ended = connection => if let Err(error) = ended {
-            tracing::debug!(%error, "a connection to the Hetzner API ended");
-        }
-    }
-}
-
 impl Gate {
     pub(super) fn new(world: SharedWorld, routes: Router) -> Self {
         Self { world, routes }
     }
 
-    async fn handle(&self, request: Request<Incoming>) -> Result<Response, Cut> {
+    pub(super) async fn handle(&self, request: Request<Incoming>) -> Result<Response, Cut> {
         let mut budget = self.world.with(|world, now| Budget {
             admitted: true,
             limit: world.config().requests_per_hour,

@@ -1,4 +1,4 @@
-//! A connection, its requests, and the faults that strike them.
+//! A request, and the faults that strike it.
 
 use std::time::Duration;
 
@@ -7,40 +7,18 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use tokio::net::TcpStream;
 use tokio_stream::StreamExt as _;
-use tokio_util::sync::CancellationToken;
 
 use super::answer::Refusal;
 use super::call::Call;
 use super::{FAULT_PATH, objects, signature};
 use crate::clock::SharedWorld;
 use crate::faults::CallFault;
+use crate::http_server::Cut;
 
-/// The connection ends here.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is cut by an injected fault")]
-struct Cut;
-
-/// Serves one connection until the client leaves, a fault cuts it, or the simulator stops.
-pub(super) async fn serve(stream: TcpStream, world: SharedWorld, stop: CancellationToken) {
-    let service = service_fn(move |request| {
-        let world = world.clone();
-        async move { handle(&world, request).await }
-    });
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        () = stop.cancelled() => {}
-        ended = connection => if let Err(error) = ended {
-            tracing::debug!(%error, "a connection to the object store ended");
-        }
-    }
-}
-
-async fn handle(world: &SharedWorld, request: Request<Incoming>) -> Result<Response, Cut> {
+/// Answers one request, as far as faults let it.
+pub(super) async fn handle(world: SharedWorld, request: Request<Incoming>) -> Result<Response, Cut> {
     let call = match Call::read(request).await {
         Ok(call) => call,
         Err(refusal) => return Ok(refusal.into_response()),
@@ -56,14 +34,14 @@ async fn handle(world: &SharedWorld, request: Request<Incoming>) -> Result<Respo
             CallFault::RateLimited { .. } => {
                 return Ok(Refusal::new("SlowDown", "reduce your request rate").into_response());
             }
-            CallFault::RequestRepeated => drop(answer(world, &call)),
+            CallFault::RequestRepeated => drop(answer(&world, &call)),
             CallFault::AnswerLost
             | CallFault::AnswerDelayed { .. }
             | CallFault::AnswerGarbled
             | CallFault::AnswerTruncated => {}
         }
     }
-    let mut response = answer(world, &call);
+    let mut response = answer(&world, &call);
     for fault in faults {
         match fault {
             CallFault::AnswerLost => return Err(Cut),
