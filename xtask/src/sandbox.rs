@@ -181,6 +181,9 @@ fn up(
     let file = arguments.platform.as_ref().unwrap_or(&example);
     let platform = stage.read(file)?;
     eprintln!("==> platform {} from {}", platform.name(), file.display());
+    if let Some(lack) = platform.kubernetes().map(|version| programs.lack(version)).transpose()?.flatten() {
+        eprintln!("==> {lack}");
+    }
     stage.apply(&platform)?;
 
     if arguments.without_operator {

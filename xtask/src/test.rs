@@ -1,14 +1,15 @@
 //! `cargo xtask test [--fast | --trial]`: every test, with what it needs.
 //!
-//! Integration tests whose file is named `e2e_*.rs` start processes and find them by two variables, which this command
+//! Integration tests whose file is named `e2e_*.rs` start processes and find them by three variables, which this command
 //! sets after it has built what they name:
 //!
 //! - `HELIX_TOOLS_DIR`: the directory of the program `kube` (see `tools/kube`);
+//! - `HELIX_PREVIOUS_TOOLS_DIR`: that of the same program of the minor version before, from which tests upgrade;
 //! - `HELIX_BIN_DIR`: the directory of the project's own programs, `helix-operator`, `helix-sim` and `helix`.
 //!
 //! Last of all the simulation is tried itself: see [`trial`].
 //!
-//! `--fast` leaves exactly those test files and that trial out. It sets neither variable and needs no Go.
+//! `--fast` leaves exactly those test files and that trial out. It sets none of the variables and needs no Go.
 
 use std::process::Command;
 
@@ -20,6 +21,9 @@ use crate::tools;
 
 /// Where end-to-end tests find the program `kube`.
 const TOOLS_DIR: &str = "HELIX_TOOLS_DIR";
+
+/// Where they find the one of the minor version before.
+const PREVIOUS_TOOLS_DIR: &str = "HELIX_PREVIOUS_TOOLS_DIR";
 
 /// Where end-to-end tests find the project's own programs.
 const BIN_DIR: &str = "HELIX_BIN_DIR";
@@ -55,7 +59,7 @@ pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), 
 
 fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
     install(SYSTEM_PACKAGES)?;
-    let kube = tools::kube(repository)?;
+    let (kube, previous) = (tools::kube(repository)?, tools::previous_kube(repository)?);
     // Tests and programs in one go: with the same features on, nothing is compiled twice.
     process::step(repository.cargo().args(["build", "--workspace", "--all-targets", "--locked"]))?;
     let programs = metadata.target_directory()?.join("debug");
@@ -63,6 +67,7 @@ fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
     cargo
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
         .env(TOOLS_DIR, kube.directory())
+        .env(PREVIOUS_TOOLS_DIR, previous.directory())
         .env(BIN_DIR, programs);
     process::step(&mut cargo)?;
     trial::run(repository)

@@ -131,7 +131,7 @@ pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), 
 ///
 /// # Errors
 /// Without Go, with a failing build, or when files can't be written.
-fn previous_kube(repository: &Repository) -> Result<KubeTools, Error> {
+pub(crate) fn previous_kube(repository: &Repository) -> Result<KubeTools, Error> {
     let tools = repository.metadata()?.target_directory()?.join("tools");
     fs::create_dir_all(&tools).map_err(Error::file("create", &tools))?;
     let _lock = lock(&tools)?;

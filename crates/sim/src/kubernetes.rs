@@ -46,8 +46,8 @@ use crate::world::{ServerId, TimeScale};
 pub struct Setting {
     /// The machines.
     pub machines: Machines,
-    /// The programs that are etcd and Kubernetes by their first argument, one for each version; the first is for
-    /// whatever none of the others is.
+    /// The programs that are etcd and Kubernetes by their first argument, one for each version of
+    /// Kubernetes; the first is for whatever none of the others is, and gives etcd.
     pub kube: Arc<[PathBuf]>,
     /// Everything is written below this directory.
     pub root: Arc<Path>,

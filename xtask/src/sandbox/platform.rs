@@ -90,6 +90,11 @@ impl Platform {
         self.document["metadata"]["namespace"].as_str().unwrap_or(NAMESPACE)
     }
 
+    /// The version of Kubernetes that it names, if it names one.
+    pub(crate) fn kubernetes(&self) -> Option<&str> {
+        self.document.pointer("/spec/versions/kubernetes")?.as_str()
+    }
+
     /// The Secrets with the simulated project's token that the platform refers to.
     pub(crate) fn token_secrets(&self, token: &str) -> Vec<Value> {
         let hetzner = &self.document["spec"]["provider"]["hetzner"];

@@ -1,11 +1,11 @@
 //! The programs that a sandbox runs, built before anything is started.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::process;
 use crate::repository::Repository;
-use crate::tools::{self, KubeTools};
+use crate::tools::{self, KubeTools, Program};
 
 /// Names a directory of the project's own programs, built already. `cargo xtask test` sets it.
 const BIN_DIR: &str = "HELIX_BIN_DIR";
@@ -13,9 +13,19 @@ const BIN_DIR: &str = "HELIX_BIN_DIR";
 /// Names a directory with the program `kube`, built already. `cargo xtask test` sets it.
 const TOOLS_DIR: &str = "HELIX_TOOLS_DIR";
 
+/// Names a directory with the program `kube` of another version of Kubernetes, which machines may then run, too. `cargo
+/// xtask test` sets it; by hand it is what `cargo xtask tools --previous` prints.
+const PREVIOUS_TOOLS_DIR: &str = "HELIX_PREVIOUS_TOOLS_DIR";
+
+/// A variable that names a directory.
+fn named(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from)
+}
+
 /// Everything that a sandbox runs.
 pub(crate) struct Programs {
     kube: KubeTools,
+    previous: Option<KubeTools>,
     own: PathBuf,
 }
 
@@ -25,7 +35,6 @@ impl Programs {
     /// # Errors
     /// Without Rust or Go, or with a failing build.
     pub(crate) fn build(repository: &Repository) -> Result<Self, Error> {
-        let named = |variable| std::env::var_os(variable).map(PathBuf::from);
         let kube = match named(TOOLS_DIR) {
             Some(directory) => KubeTools::at(directory),
             None => tools::kube(repository)?,
@@ -34,7 +43,7 @@ impl Programs {
             Some(directory) => directory,
             None => own(repository)?,
         };
-        Ok(Self { kube, own })
+        Ok(Self { kube, previous: named(PREVIOUS_TOOLS_DIR).map(KubeTools::at), own })
     }
 
     /// Those of a directory, with the Kubernetes programs, which are built where they are missing.
@@ -42,7 +51,7 @@ impl Programs {
     /// # Errors
     /// As [`tools::kube`].
     pub(crate) fn of(repository: &Repository, own: PathBuf) -> Result<Self, Error> {
-        Ok(Self { kube: tools::kube(repository)?, own })
+        Ok(Self { kube: tools::kube(repository)?, previous: None, own })
     }
 
     /// The Kubernetes programs.
@@ -57,7 +66,37 @@ impl Programs {
 
     /// The program `kube`, for what starts it by itself.
     pub(crate) fn kube_program(&self) -> PathBuf {
-        Path::join(self.kube.directory(), "kube")
+        self.kube.directory().join("kube")
+    }
+
+    /// The program `kube` in every version that machines may run.
+    pub(crate) fn kube_programs(&self) -> impl Iterator<Item = PathBuf> {
+        self.versions().map(|kube| kube.directory().join("kube"))
+    }
+
+    fn versions(&self) -> impl Iterator<Item = &KubeTools> {
+        std::iter::once(&self.kube).chain(&self.previous)
+    }
+
+    /// What to tell of a version of Kubernetes that none of the programs is.
+    ///
+    /// # Errors
+    /// When a program does not tell its version.
+    pub(crate) fn lack(&self, kubernetes: &str) -> Result<Option<String>, Error> {
+        let mut there = Vec::new();
+        for kube in self.versions() {
+            let mut kubectl = kube.command(Program::Kubectl);
+            let told = process::json(kubectl.args(["version", "--client", "--output=json"]))?;
+            there.push(told["clientVersion"]["gitVersion"].as_str().unwrap_or("an unknown version").to_owned());
+        }
+        let is_there = there.iter().any(|version| version == kubernetes);
+        let told = || {
+            format!(
+                "no program here is Kubernetes {kubernetes}: machines run the nearest of {} instead",
+                there.join(", ")
+            )
+        };
+        Ok((!is_there).then(told))
     }
 }
 

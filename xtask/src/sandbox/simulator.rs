@@ -1,13 +1,13 @@
 //! The simulators of a sandbox: starting `helix-sim`, and how to reach what it simulates.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::sandbox::programs::Programs;
 use crate::sandbox::supervisor::Supervisor;
 
 /// As long as the simulators may take to listen.
@@ -43,17 +43,14 @@ impl Simulator {
     ///
     /// # Errors
     /// When it can't be started, ends, does not listen in time or says something unreadable, or when interrupted.
-    pub(crate) fn start(
-        supervisor: &mut Supervisor,
-        program: &Path,
-        kube: &Path,
-        time_scale: f64,
-    ) -> Result<Self, Error> {
+    pub(crate) fn start(supervisor: &mut Supervisor, programs: &Programs, time_scale: f64) -> Result<Self, Error> {
         let directory = supervisor.directory().clone();
-        let mut command = Command::new(program);
+        let mut command = Command::new(programs.own("helix-sim"));
         command.arg("--dir").arg(directory.path("sim"));
         command.arg("--time-scale").arg(time_scale.to_string());
-        command.arg("--kube").arg(kube);
+        for kube in programs.kube_programs() {
+            command.arg("--kube").arg(kube);
+        }
         supervisor.start("helix-sim", &mut command)?;
 
         let control = directory.path("sim/control.json");

@@ -34,8 +34,7 @@ impl<'tools> Stage<'tools> {
         eprintln!("==> management API server, logs in {}", directory.path("logs").display());
         let (management, kubectl) = Management::start(supervisor, programs.kube())?;
         eprintln!("==> simulators, {time_scale} times as fast");
-        let simulated = programs.own("helix-sim");
-        let simulator = Simulator::start(supervisor, &simulated, &programs.kube_program(), time_scale)?;
+        let simulator = Simulator::start(supervisor, programs, time_scale)?;
         operator::install(supervisor, repository, &kubectl)?;
         let credentials = operator::kubeconfig(&directory, &management, &kubectl)?;
         Ok(Self { kubectl, simulator, credentials })

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -36,6 +36,21 @@ const TICK: Duration = Duration::from_millis(250);
 /// The variables by which `cargo xtask test` says where the programs are.
 const VARIABLES: [&str; 2] = ["HELIX_BIN_DIR", "HELIX_TOOLS_DIR"];
 
+/// The directory that a variable names.
+fn directory(variable: &str) -> PathBuf {
+    let named = std::env::var_os(variable);
+    let remedy = "run this test with `cargo xtask test`, which builds what it names";
+    named.map(PathBuf::from).unwrap_or_else(|| panic!("{variable} is not set; {remedy}"))
+}
+
+/// The version of Kubernetes that the program `kube` in the directory of this variable is, as in `v1.36.3`.
+pub(crate) fn kubernetes_version(variable: &str) -> String {
+    let mut kubectl = Command::new(directory(variable).join("kube"));
+    let output = kubectl.args(["kubectl", "version", "--client", "--output=json"]).output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    told["clientVersion"]["gitVersion"].as_str().unwrap().to_owned()
+}
+
 /// Which API server is meant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cluster {
@@ -54,10 +69,7 @@ impl Sandbox {
     /// Nothing of it runs yet.
     pub(crate) fn prepared() -> Self {
         for variable in VARIABLES {
-            assert!(
-                std::env::var_os(variable).is_some(),
-                "{variable} is not set; run this test with `cargo xtask test`, which builds what it names"
-            );
+            directory(variable);
         }
         let parent = tempfile::tempdir().unwrap();
         fs::create_dir(parent.path().join(DIRECTORY)).unwrap();
@@ -107,7 +119,7 @@ impl Sandbox {
     }
 
     fn kubectl(&self, cluster: Cluster) -> Command {
-        let mut kubectl = Command::new(Path::new(&std::env::var_os("HELIX_TOOLS_DIR").unwrap()).join("kube"));
+        let mut kubectl = Command::new(directory("HELIX_TOOLS_DIR").join("kube"));
         let kubeconfig = match cluster {
             Cluster::Management => "management.kubeconfig",
             Cluster::Workload => "workload.kubeconfig",
@@ -131,7 +143,7 @@ impl Sandbox {
     /// The program `helix` with the sandbox's management cluster: its exit code, what it prints, and what it says beside
     /// that.
     pub(crate) fn helix(&self, arguments: &[&str]) -> (i32, String, String) {
-        let mut helix = Command::new(Path::new(&std::env::var_os("HELIX_BIN_DIR").unwrap()).join("helix"));
+        let mut helix = Command::new(directory("HELIX_BIN_DIR").join("helix"));
         helix.env("KUBECONFIG", self.root().join("management.kubeconfig")).stdin(Stdio::null());
         let output = helix.args(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -255,6 +267,17 @@ impl Sandbox {
             }
         }
         Err(failure)
+    }
+
+    /// How many processes of the program of this name run from the tools in the directory of this variable.
+    pub(crate) fn running(&self, program: &str, variable: &str) -> usize {
+        let kube = directory(variable).join("kube").canonicalize().unwrap();
+        let is_one = |pid: &&u32| {
+            let is_kube = fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path == kube);
+            let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            is_kube && arguments.split(|byte| *byte == 0).nth(1) == Some(program.as_bytes())
+        };
+        self.processes().iter().filter(is_one).count()
     }
 
     /// Process ids of everything that carries this sandbox's mark, as Linux knows them.

@@ -215,13 +215,13 @@ impl ControlPlane {
         tokio::fs::write(&file, bytes).await?;
         remove_dir(&aside)?;
         let arguments = arguments::restore(&self.site, &file, &aside, skip_hash_check);
-        let program = self.programs.of(None);
+        let program = self.programs.any();
         Process::complete(program, "etcdutl", &arguments, &self.setting.root, &self.log("etcdutl")).await?;
         Ok(tokio::fs::rename(&aside, self.site.dir.join("etcd/data")).await?)
     }
 
     fn start(&self, program: &str, version: Option<&str>, arguments: &[String]) -> Result<Process, StartError> {
-        let kube = self.programs.of(version);
+        let kube = version.map_or_else(|| self.programs.any(), |version| self.programs.of(version));
         Process::start(kube, program, arguments, &self.setting.root, &self.log(program))
     }
 

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 
 use super::api::{Api, ApiError, Body};
 
-/// Looks at the node's pods once and moves each on.
+/// Looks at the node's pods once and moves each on, whatever becomes of the others.
 ///
 /// Without a pod network only those start that use the node's own.
 pub(super) async fn run(api: &Api, node: &str, address: Ipv4Addr, network: bool) -> Result<(), ApiError> {
     let path = format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{node}");
     let pods = api.call(Method::GET, &path, Body::Empty).await?;
+    let mut refused = None;
     for pod in pods.get("items").and_then(Value::as_array).into_iter().flatten() {
         let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str);
         let (Some(namespace), Some(name)) = (text("/metadata/namespace"), text("/metadata/name")) else { continue };
@@ -29,11 +30,11 @@ pub(super) async fn run(api: &Api, node: &str, address: Ipv4Addr, network: bool)
             continue;
         };
         match moved {
-            Err(error) if !error.is(StatusCode::NOT_FOUND) && !error.is(StatusCode::CONFLICT) => return Err(error),
+            Err(error) if !error.is(StatusCode::NOT_FOUND) && !error.is(StatusCode::CONFLICT) => refused = Some(error),
             Ok(_) | Err(_) => {}
         }
     }
-    Ok(())
+    refused.map_or(Ok(()), Err)
 }
 
 /// Whether a pod is to be started, or to be ready again: nodes that were silent for long have theirs marked as not ready.
@@ -74,7 +75,8 @@ fn running(pod: &Value, address: Ipv4Addr) -> Value {
         "startTime": now,
         "hostIP": address,
         "podIP": address,
-        "podIPs": [{"ip": address}],
+        // Not beside the address that a machine of the same name had before.
+        "podIPs": [{"$patch": "replace"}, {"ip": address}],
         "containerStatuses": statuses,
         "conditions": conditions,
     })

@@ -7,46 +7,61 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::process::Command;
 
-/// A program and the version that it is of, where more than one is there.
+/// A program and the version of Kubernetes that it is.
 #[derive(Clone, Debug)]
 struct Versioned {
     path: Arc<Path>,
     version: String,
 }
 
-/// All of them. The first is for whatever none of the others is.
+/// All of them; at least one.
 #[derive(Clone, Debug)]
 pub(super) struct Programs {
-    first: Arc<Path>,
-    versions: Arc<[Versioned]>,
+    first: Versioned,
+    others: Arc<[Versioned]>,
 }
 
 impl Programs {
-    /// Those at these paths. A single one is not asked for its version.
+    /// Those at these paths.
     ///
     /// # Errors
-    /// Where there is none, or one of several does not tell its version.
+    /// Where there is none, or one does not tell its version.
     pub(super) async fn at(paths: &[PathBuf]) -> io::Result<Self> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, "no program that is etcd and Kubernetes is named");
-        let first = std::path::absolute(paths.first().ok_or_else(missing)?)?;
-        let mut versions = Vec::new();
-        if paths.len() > 1 {
-            for path in paths {
-                let path: Arc<Path> = std::path::absolute(path)?.into();
-                versions.push(Versioned { version: version_of(&path).await?, path });
-            }
+        let mut all = Vec::new();
+        for path in paths {
+            let path: Arc<Path> = std::path::absolute(path)?.into();
+            all.push(Versioned { version: version_of(&path).await?, path });
         }
-        Ok(Self { first: first.into(), versions: versions.into() })
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "no program that is etcd and Kubernetes is named");
+        let mut all = all.into_iter();
+        let first = all.next().ok_or_else(missing)?;
+        Ok(Self { first, others: all.collect() })
     }
 
-    /// The one of this version; else one of the same minor version; else the first.
-    pub(super) fn of(&self, version: Option<&str>) -> &Path {
-        let find = |matches: &dyn Fn(&str) -> bool| self.versions.iter().find(|it| matches(&it.version));
-        let found = version.and_then(|wanted| {
-            let exact = find(&|it| it == wanted);
-            exact.or_else(|| find(&|it| minor(it).is_some() && minor(it) == minor(wanted)))
-        });
-        found.map_or(&self.first, |it| &it.path)
+    /// The one for what has no version of Kubernetes, as etcd has none.
+    pub(super) fn any(&self) -> &Path {
+        &self.first.path
+    }
+
+    /// The one of this version; else one of the same minor version; else the first. What is not there is told plainly.
+    pub(super) fn of(&self, wanted: &str) -> &Path {
+        let found = self.nearest(wanted);
+        if found.version != wanted {
+            tracing::warn!(
+                "no program is Kubernetes {wanted}: {} runs in its place, and says so where it is asked; name a program \
+                 of {wanted} with --kube",
+                found.version
+            );
+        }
+        &found.path
+    }
+
+    fn nearest(&self, wanted: &str) -> &Versioned {
+        let find = |matches: &dyn Fn(&str) -> bool| {
+            std::iter::once(&self.first).chain(self.others.iter()).find(|it| matches(&it.version))
+        };
+        let exact = find(&|it| it == wanted);
+        exact.or_else(|| find(&|it| minor(it).is_some() && minor(it) == minor(wanted))).unwrap_or(&self.first)
     }
 }
 
@@ -70,11 +85,10 @@ mod tests {
     #[test]
     fn the_nearest_version_is_taken() {
         let one = |path: &str, version: &str| Versioned { path: Path::new(path).into(), version: version.to_owned() };
-        let versions = [one("new", "v1.36.3"), one("old", "v1.35.4")].into();
-        let programs = Programs { first: Path::new("new").into(), versions };
-        assert_eq!(programs.of(Some("v1.35.4")), Path::new("old"));
-        assert_eq!(programs.of(Some("v1.35.1")), Path::new("old"));
-        assert_eq!(programs.of(Some("v1.34.9")), Path::new("new"));
-        assert_eq!(programs.of(None), Path::new("new"));
+        let programs = Programs { first: one("new", "v1.36.3"), others: [one("old", "v1.35.4")].into() };
+        assert_eq!(programs.of("v1.35.4"), Path::new("old"));
+        assert_eq!(programs.of("v1.35.1"), Path::new("old"));
+        assert_eq!(programs.of("v1.34.9"), Path::new("new"));
+        assert_eq!(programs.any(), Path::new("new"));
     }
 }
