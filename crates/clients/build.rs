@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let descriptors = protox::compile(["machine.proto", "cosi.proto", "runtime.proto"], ["proto"])?;
+    let descriptors = protox::compile(["machine.proto", "cosi.proto", "runtime.proto", "extensions.proto"], ["proto"])?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     tonic_prost_build::configure()
         .build_server(false)

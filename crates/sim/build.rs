@@ -1,8 +1,10 @@
 //! Compiles the simulator's own `.proto` files, without `protoc`: servers of Talos' services, a client of etcd's, and
-//! the descriptors that a test holds against the published definitions.
+//! the descriptors that a test holds against the published definitions. Lists the files of the stand-in charts, so that
+//! they are in the program.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
@@ -30,5 +32,29 @@ fn main() -> Result<(), Box<dyn Error>> {
             "common.Data",
         ])
         .compile_fds(descriptors)?;
+    println!("cargo::rerun-if-changed=charts");
+    let mut charts = "&[\n".to_owned();
+    for path in files(Path::new("charts"))? {
+        let name = path.strip_prefix("charts")?.to_string_lossy().into_owned();
+        let file = format!("/{}", path.display());
+        writeln!(charts, "({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {file:?}))),")?;
+    }
+    charts.push(']');
+    std::fs::write(out.join("charts.rs"), charts)?;
     Ok(())
+}
+
+/// All files below a directory, sorted.
+fn files(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitOps {
-    /// The repository that the platform's manifests are published to and synced from. Default: none; Argo CD then syncs
-    /// from a source in the cluster. Example: `{url: https://github.com/acme/platform.git, path: clusters/prod}`.
+    /// The repository that the platform's manifests are published to and synced from. Default: none; Helix
+    /// then writes every component itself. Example: `{url: https://github.com/acme/platform.git, path: clusters/prod}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<GitRepository>,
     /// Argo CD. Default: as of its fields. Example: `{version: 10.1.1, host: argocd.example.com}`.
@@ -33,6 +33,8 @@ pub struct GitOps {
 pub struct GitRepository {
     /// URL of the repository, by https or ssh. Required. Example: `https://github.com/acme/platform.git`.
     #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("!self.matches('^https?://[^/]*@') && !self.matches('^[a-z+]+://[^/]*:[^/]*@')")
+        .message("holds credentials, which everybody would see: put them into the Secret of credentialsSecretRef"))]
     pub url: String,
     /// Branch that is synced. Default: `main`. Example: `production`.
     #[serde(default = "default_branch")]

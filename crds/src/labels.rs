@@ -23,6 +23,9 @@ pub const SCHEMATIC: &str = "helix.dev/schematic";
 /// it proves nothing, for anybody can write it.
 pub const SERVICE_UID: &str = "hcloud-ccm/service-uid";
 
+/// Label of an object in a platform's cluster: the component that it is part of. By it the object is found again.
+pub const COMPONENT: &str = "helix.dev/component";
+
 /// Annotation of a platform: digest of the destructive work that is approved, as `status.plan` prints it.
 pub const APPROVE: &str = "helix.dev/approve";
 /// Annotation of a platform: the etcd snapshot to restore the control plane from.

@@ -39,7 +39,7 @@ pub use data::{Data, Longhorn, Postgres, PostgresRecovery, Redis};
 pub use dns::{Acme, Dns, DnsProvider};
 pub use gitops::{ArgoCd, Devtron, GitOps, GitRepository, Publish};
 pub use machine::{HelixMachine, HelixMachineSpec, HelixMachineStatus, MachineAddresses};
-pub use ownership::{AdoptedKind, Adoption, OnDelete, Retained};
+pub use ownership::{AdoptedKind, AdoptedResource, Adoption, OnDelete, Retained};
 pub use phase::{PhaseName, PhaseState};
 pub use platform::{ApprovalMode, HelixPlatform, HelixPlatformSpec, Management};
 pub use provider::{HetznerImage, HetznerNetwork, HetznerProvider, ProviderSpec};

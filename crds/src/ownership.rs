@@ -25,6 +25,32 @@ pub struct Adoption {
     pub machine: Option<String>,
 }
 
+/// An entry of `spec.adopt` that has been carried out: what was taken over, and as which machine. Only the operator writes
+/// it, of entries that were admitted: it has no rules of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdoptedResource {
+    /// Kind of the resource. Example: `Server`.
+    pub kind: AdoptedKind,
+    /// Id of the resource at the provider. Example: `123`.
+    pub id: u64,
+    /// Machine that a server became. Example: `dev-cp-0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+}
+
+impl From<&Adoption> for AdoptedResource {
+    fn from(entry: &Adoption) -> Self {
+        Self { kind: entry.kind, id: entry.id, machine: entry.machine.clone() }
+    }
+}
+
+impl PartialEq<Adoption> for AdoptedResource {
+    fn eq(&self, entry: &Adoption) -> bool {
+        (self.kind, self.id, &self.machine) == (entry.kind, entry.id, &entry.machine)
+    }
+}
+
 /// Kind of a resource that can be adopted: `Server`, `Network`, `Firewall`, `LoadBalancer`, `PlacementGroup`, `SshKey` or
 /// `Volume`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -3,7 +3,7 @@
 //! Status has one writer and is written once per pass; nothing in it is read back as a fact, but for `approval`,
 //! `adopted`, `services` and `teardown`.
 
-use crate::ownership::Adoption;
+use crate::ownership::AdoptedResource;
 use crate::phase::{PhaseName, PhaseState};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
@@ -51,7 +51,7 @@ pub struct HelixPlatformStatus {
     pub secrets: Option<SecretNames>,
     /// What of `spec.adopt` has been carried out. Example: `[{kind: Network, id: 123}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub adopted: Vec<Adoption>,
+    pub adopted: Vec<AdoptedResource>,
     /// Snapshots of etcd. Example: `{bucket: acme-backups, snapshots: 14, newest: {takenAt: 2026-11-21T09:30:00Z}}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupStatus>,

@@ -10,7 +10,7 @@ use helix_crds::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 const MINIMAL: &str = include_str!("../../manifests/examples/minimal.yaml");
-const FULL: &str = include_str!("../../manifests/examples/full.yaml");
+const EVERY_FIELD: &str = include_str!("../../manifests/examples/every-field.yaml");
 const SANDBOX: &str = include_str!("../../manifests/examples/sandbox.yaml");
 
 fn parse(yaml: &str) -> HelixPlatform {
@@ -92,10 +92,10 @@ fn the_sandbox_is_three_control_planes_and_two_workers() {
     assert_eq!(pool.taints[0].effect, TaintEffect::PreferNoSchedule);
 }
 
-/// Nothing in the full example is lost or added, whichever way it goes.
+/// Nothing in the example with every field is lost or added, whichever way it goes.
 #[test]
-fn the_full_platform_survives_a_round_trip() {
-    let platform = parse(FULL);
+fn every_field_survives_a_round_trip() {
+    let platform = parse(EVERY_FIELD);
     let yaml = serde_saphyr::to_string(&platform).unwrap();
     assert_eq!(parse(&yaml), platform);
 

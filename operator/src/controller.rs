@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
-use helix_clients::s3::SetUpError;
 use helix_crds::{HelixMachine, HelixPlatform};
 use kube::api::Api;
 use kube::runtime::controller::{Config, Controller, Error};
@@ -20,6 +19,7 @@ use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::StartError;
 use crate::kept::{machine_request, request};
 use crate::machines::let_go;
 use crate::metrics::Metrics;
@@ -39,7 +39,7 @@ pub(crate) fn run(
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     stop: CancellationToken,
-) -> Result<impl Future<Output = ()> + use<>, SetUpError> {
+) -> Result<impl Future<Output = ()> + use<>, StartError> {
     let (platforms, platforms_writer) = reflector::store();
     let (machines, machines_writer) = reflector::store();
     let namespace = options.namespace.as_deref();
@@ -53,7 +53,7 @@ pub(crate) fn run(
         .reflect(machines_writer)
         .filter_map(move |event| ready(news(&mut asked, event)));
     let stores = (platforms.clone(), machines.clone());
-    let operator = Operator::new(client, &options.identity, options.concurrency_per_token, metrics, stores)?;
+    let operator = Operator::new(client, options, metrics, stores)?;
     let operator = Arc::new(operator);
     let sweeping = Arc::clone(&operator);
     let sweeps = async move { orphans::sweep(&sweeping, swept.as_deref(), sweep_mode).await };

@@ -23,6 +23,12 @@ pub enum StartError {
     /// Object stores cannot be spoken to.
     #[error(transparent)]
     ObjectStores(#[from] helix_clients::s3::SetUpError),
+    /// Charts cannot be fetched and kept.
+    #[error("{0}. Choose another directory with --chart-cache")]
+    Charts(#[from] helix_clients::charts::SetUpError),
+    /// There is nowhere to keep Git repositories.
+    #[error("{0}. Choose a directory that can be written to with --git-dir")]
+    Git(#[from] helix_clients::git::SetUpError),
     /// The address cannot be listened on.
     #[error("{address} cannot be listened on: {source}. Choose another with --listen")]
     Listen {
@@ -55,6 +61,8 @@ impl StartError {
             Self::Config(_) => "NoCluster",
             Self::Client(_) => "NoClient",
             Self::ObjectStores(_) => "NoObjectStores",
+            Self::Charts(_) => "NoCharts",
+            Self::Git(_) => "NoGitDirectory",
             Self::Listen { .. } => "CannotListen",
             Self::AddressFile { .. } => "CannotWriteAddress",
             Self::Signals(_) => "NoSignals",

@@ -3,22 +3,31 @@
 use std::fmt;
 use std::sync::Arc;
 
+use helix_clients::charts::{ChartOptions, ChartStore};
+use helix_clients::git::GitRepositories;
 use helix_clients::kube::{SecretStore, WorkloadClients};
-use helix_clients::s3::{BucketSnapshots, ObjectStores, SetUpError};
+use helix_clients::mirrors::Mirrors;
+use helix_clients::names::SystemResolver;
+use helix_clients::netbird::Netbird;
+use helix_clients::s3::{BucketSnapshots, ObjectStores};
 use helix_clients::talos::TalosClient;
 use helix_crds::{HelixMachine, HelixPlatform};
 use helix_engine::Project;
 use helix_engine::seams::Seams;
-use helix_engine::seams::{Clock, Recovery, Snapshots, Store as SecretsStore, Talos, Workload};
+use helix_engine::seams::{
+    Applications, Charts, Clock, Git, Mesh, Objects, Recovery, Snapshots, Store as SecretsStore, Talos, Workload,
+};
 use helix_engine::secrets::{PkiMaker, SecretMaker};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::Store;
 use kube::{Client, ResourceExt as _};
 
 use crate::clock::SystemClock;
+use crate::error::StartError;
 use crate::kept::Places;
 use crate::machines::is_forsaken;
 use crate::metrics::Metrics;
+use crate::options::Options;
 use crate::projects::SharedProjects;
 
 /// Shared by all passes.
@@ -36,6 +45,11 @@ pub(crate) struct Operator {
     recovery: Arc<dyn Recovery>,
     snapshots: Arc<dyn Snapshots>,
     workload: Arc<dyn Workload>,
+    mesh: Arc<dyn Mesh>,
+    objects: Arc<dyn Objects>,
+    charts: Arc<dyn Charts>,
+    git: Arc<dyn Git>,
+    applications: Arc<dyn Applications>,
     store: Arc<dyn SecretsStore>,
     secrets: Arc<dyn SecretMaker>,
 }
@@ -49,17 +63,25 @@ impl fmt::Debug for Operator {
 impl Operator {
     pub(crate) fn new(
         client: Client,
-        identity: &str,
-        passes_per_token: u16,
+        options: &Options,
         metrics: Arc<Metrics>,
         (platforms, machines): (Store<HelixPlatform>, Store<HelixMachine>),
-    ) -> Result<Self, SetUpError> {
+    ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let talos = Arc::new(TalosClient::default());
         let stores = ObjectStores::new(Arc::clone(&clock))?;
-        let reporter = Reporter { controller: "helix.dev/operator".to_owned(), instance: Some(identity.to_owned()) };
+        let mirrors: Mirrors = options.mirrors.iter().cloned().collect();
+        let charts = ChartStore::new(ChartOptions {
+            helm: options.helm.clone(),
+            cache: options.chart_cache.clone(),
+            mirrors: mirrors.clone(),
+        })?;
+        let git = GitRepositories::new(client.clone(), options.git_dir.as_deref())?;
+        let workload = Arc::new(WorkloadClients::new());
+        let instance = Some(options.identity.clone());
+        let reporter = Reporter { controller: "helix.dev/operator".to_owned(), instance };
         Ok(Self {
-            projects: SharedProjects::new(Arc::clone(&clock), passes_per_token),
+            projects: SharedProjects::new(Arc::clone(&clock), options.concurrency_per_token),
             places: Places::default(),
             metrics,
             recorder: Recorder::new(client.clone(), reporter),
@@ -69,7 +91,12 @@ impl Operator {
             talos: Arc::<TalosClient>::clone(&talos),
             recovery: talos,
             snapshots: Arc::new(BucketSnapshots::new(client.clone(), stores)),
-            workload: Arc::new(WorkloadClients::new()),
+            mesh: Arc::new(Netbird::new(client.clone(), mirrors)),
+            workload: Arc::<WorkloadClients>::clone(&workload),
+            objects: Arc::<WorkloadClients>::clone(&workload),
+            charts: Arc::new(charts),
+            git: Arc::new(git),
+            applications: workload,
             store: Arc::new(SecretStore::new(client.clone())),
             secrets: Arc::new(PkiMaker),
             client,
@@ -84,6 +111,12 @@ impl Operator {
             recovery: Arc::clone(&self.recovery),
             snapshots: Arc::clone(&self.snapshots),
             workload: Arc::clone(&self.workload),
+            mesh: Arc::clone(&self.mesh),
+            names: Arc::new(SystemResolver),
+            charts: Arc::clone(&self.charts),
+            objects: Arc::clone(&self.objects),
+            git: Arc::clone(&self.git),
+            applications: Arc::clone(&self.applications),
             store: Arc::clone(&self.store),
             secrets: Arc::clone(&self.secrets),
             clock: Arc::clone(&self.clock),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use helix_clients::mirrors::Mirror;
 use helix_engine::sweep::SweepMode;
 
 /// Watches HelixPlatforms and builds, repairs and removes what they describe.
@@ -40,6 +41,24 @@ pub struct Options {
     /// this management cluster (never volumes and load balancers)
     #[arg(long, value_enum, default_value_t = Sweep::Report)]
     pub sweep: Sweep,
+
+    /// Helm 4, which renders charts: a path, or a name that is looked up in PATH
+    #[arg(long, env = "HELM", default_value = "helm", value_name = "PROGRAM")]
+    pub helm: PathBuf,
+
+    /// Where what is at a public origin is fetched instead: ORIGIN=URL, as in
+    /// https://charts.example.com=https://mirror.example.com/charts, or *=URL for any origin, whose host is then the first
+    /// part of the path. May be given several times
+    #[arg(long = "mirror", value_name = "ORIGIN=URL")]
+    pub mirrors: Vec<Mirror>,
+
+    /// Directory in which charts and what they render to are kept [default: one that goes with the process]
+    #[arg(long, value_name = "DIR")]
+    pub chart_cache: Option<PathBuf>,
+
+    /// Directory in which Git repositories are kept that trees are published to [default: one that goes with the process]
+    #[arg(long, value_name = "DIR")]
+    pub git_dir: Option<PathBuf>,
 
     /// Work only while holding the Lease `helix-operator`, so that replicas can stand by
     #[arg(long)]

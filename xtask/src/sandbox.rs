@@ -16,6 +16,7 @@ mod platform;
 mod processes;
 pub(crate) mod programs;
 mod progress;
+mod repositories;
 mod signals;
 mod simulator;
 mod stage;
@@ -187,8 +188,7 @@ fn up(
     stage.apply(&platform)?;
 
     if arguments.without_operator {
-        let program = programs.own("helix-operator");
-        print!("{}", access::run_operator(&program, stage.credentials()));
+        print!("{}", access::run_operator(&stage.operator(programs)));
         if arguments.detach {
             return Ok(Left::Running);
         }

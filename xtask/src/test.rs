@@ -1,15 +1,18 @@
 //! `cargo xtask test [--fast | --trial]`: every test, with what it needs.
 //!
-//! Integration tests whose file is named `e2e_*.rs` start processes and find them by three variables, which this command
+//! Integration tests whose file is named `e2e_*.rs` start processes and find them by these variables, which this command
 //! sets after it has built what they name:
 //!
 //! - `HELIX_TOOLS_DIR`: the directory of the program `kube` (see `tools/kube`);
 //! - `HELIX_PREVIOUS_TOOLS_DIR`: that of the same program of the minor version before, from which tests upgrade;
+//! - `HELIX_HELM`: the program `helm` (see `tools/helm`);
+//! - `HELIX_ARGOCD`: the program `argocd` (see `tools/argocd`);
+//! - `HELIX_POLICYCHECK`: the program `policycheck` (see `tools/policycheck`);
 //! - `HELIX_BIN_DIR`: the directory of the project's own programs, `helix-operator`, `helix-sim` and `helix`.
 //!
 //! Last of all the simulation is tried itself: see [`trial`].
 //!
-//! `--fast` leaves exactly those test files and that trial out. It sets none of the variables and needs no Go.
+//! `--fast` leaves exactly those test files and that trial out. It sets none of these and needs no Go.
 
 use std::process::Command;
 
@@ -25,14 +28,23 @@ const TOOLS_DIR: &str = "HELIX_TOOLS_DIR";
 /// Where they find the one of the minor version before.
 const PREVIOUS_TOOLS_DIR: &str = "HELIX_PREVIOUS_TOOLS_DIR";
 
+/// Where end-to-end tests find Helm.
+const HELM: &str = "HELIX_HELM";
+
+/// Where end-to-end tests find Argo CD.
+const ARGOCD: &str = "HELIX_ARGOCD";
+
+/// Where they find Cilium's policy engine.
+const POLICYCHECK: &str = "HELIX_POLICYCHECK";
+
 /// Where end-to-end tests find the project's own programs.
 const BIN_DIR: &str = "HELIX_BIN_DIR";
 
 /// Test files of this prefix start processes.
 const END_TO_END: &str = "e2e_";
 
-/// Debian packages that tests need, besides Rust, Go and git. None at present.
-const SYSTEM_PACKAGES: &[&str] = &[];
+/// Debian packages that tests need, besides Rust, Go and git: Argo CD keeps in Redis what it has rendered.
+const SYSTEM_PACKAGES: &[&str] = &["redis-server"];
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -60,6 +72,9 @@ pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), 
 fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
     install(SYSTEM_PACKAGES)?;
     let (kube, previous) = (tools::kube(repository)?, tools::previous_kube(repository)?);
+    let helm = tools::helm(repository)?;
+    let argocd = tools::argocd(repository)?;
+    let policycheck = tools::policycheck(repository)?;
     // Tests and programs in one go: with the same features on, nothing is compiled twice.
     process::step(repository.cargo().args(["build", "--workspace", "--all-targets", "--locked"]))?;
     let programs = metadata.target_directory()?.join("debug");
@@ -68,6 +83,9 @@ fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
         .env(TOOLS_DIR, kube.directory())
         .env(PREVIOUS_TOOLS_DIR, previous.directory())
+        .env(HELM, helm)
+        .env(ARGOCD, argocd)
+        .env(POLICYCHECK, policycheck)
         .env(BIN_DIR, programs);
     process::step(&mut cargo)?;
     trial::run(repository)

@@ -1,25 +1,59 @@
 //! `cargo xtask tools`: what tests and the sandbox run besides the project's own programs, built once and found again.
 //!
-//! For now that is `tools/kube`. It lies in `target/tools/kube-<version>-<digest>/kube`, where the digest is of all
-//! that it is built from, so a change builds anew and a switch back finds the earlier build. With `KUBEBUILDER_ASSETS`
-//! set, a launcher of the same name and the same command line starts the programs of that directory instead; those
-//! that it lacks are built.
+//! Those are `tools/kube`, the control plane that everything runs on, `tools/helm`, which renders charts, `tools/argocd`,
+//! which judges what is published to a repository, and `tools/policycheck`, which judges network policies (see
+//! [`go_program`]). The first lies in `target/tools/kube-<version>-<digest>/kube`, where the digest is of all that it is
+//! built from, so a change builds anew and a switch back finds the earlier build. With `KUBEBUILDER_ASSETS` set, a
+//! launcher of the same name and the same command line starts the programs of that directory instead; those that it
+//! lacks are built.
 //!
 //! Old builds are left where they are: a sandbox may still run from one. `cargo clean` removes them.
+
+mod go_program;
+mod launcher;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
+use go_program::GoProgram;
+
 use crate::error::Error;
 use crate::process;
 use crate::repository::Repository;
+
+/// The part of Argo CD that syncs.
+const ARGOCD: GoProgram = GoProgram {
+    module: "tools/argocd",
+    package: ".",
+    name: "argocd",
+    requirement: "github.com/argoproj/argo-cd/v3",
+    stamped: &["github.com/argoproj/argo-cd/v3/common.version="],
+};
+
+/// What renders charts. Its module has no code of its own: it pins Helm and all that Helm is made of.
+const HELM: GoProgram = GoProgram {
+    module: "tools/helm",
+    package: "helm.sh/helm/v4/cmd/helm",
+    name: "helm",
+    requirement: "helm.sh/helm/v4",
+    // Released programs say all of their version; one that is built from its sources says two numbers of it.
+    stamped: &["helm.sh/helm/v4/internal/version.version=v"],
+};
+
+/// Cilium's policy engine, which judges what Helix writes.
+const POLICYCHECK: GoProgram = GoProgram {
+    module: "tools/policycheck",
+    package: ".",
+    name: "policycheck",
+    requirement: "github.com/cilium/cilium",
+    stamped: &[],
+};
 
 /// The environment variable in which setup-envtest and Kubebuilder name a directory of ready-made programs.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
@@ -115,6 +149,9 @@ pub(crate) struct Arguments {
     /// Build Kubernetes of the minor version before instead, which only tests of its upgrade run
     #[arg(long)]
     previous: bool,
+    /// Build Cilium's policy engine instead, which only a test asks
+    #[arg(long, conflicts_with = "previous")]
+    policycheck: bool,
 }
 
 /// `cargo xtask tools`.
@@ -122,8 +159,16 @@ pub(crate) struct Arguments {
 /// # Errors
 /// As [`kube`].
 pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), Error> {
-    let tools = if arguments.previous { previous_kube(repository)? } else { kube(repository)? };
-    println!("{}", tools.directory().display());
+    if arguments.previous {
+        println!("{}", previous_kube(repository)?.directory().display());
+        return Ok(());
+    }
+    if arguments.policycheck {
+        println!("{}", policycheck(repository)?.display());
+        return Ok(());
+    }
+    println!("{}", kube(repository)?.directory().display());
+    println!("{}", helm(repository)?.display());
     Ok(())
 }
 
@@ -156,7 +201,38 @@ pub(crate) fn kube(repository: &Repository) -> Result<KubeTools, Error> {
         return Err(Error::Content { path: assets, problem });
     }
     let built = if lacking > 0 { Some(Build::of(repository, Release::Current)?.find_or_make(&tools)?) } else { None };
-    launcher(&tools, &assets, built.as_ref())
+    launcher::write(&tools, &assets, built.as_ref())
+}
+
+/// Finds Argo CD's controller and repo server, which are one program, or builds it, which takes minutes the first time.
+///
+/// # Errors
+/// As [`kube`].
+pub(crate) fn argocd(repository: &Repository) -> Result<PathBuf, Error> {
+    find_or_make(&ARGOCD, repository)
+}
+
+/// Finds Helm, or builds it, which takes minutes the first time.
+///
+/// # Errors
+/// As [`kube`].
+pub(crate) fn helm(repository: &Repository) -> Result<PathBuf, Error> {
+    find_or_make(&HELM, repository)
+}
+
+/// Finds Cilium's policy engine, or builds it, which takes minutes the first time.
+///
+/// # Errors
+/// As [`kube`].
+pub(crate) fn policycheck(repository: &Repository) -> Result<PathBuf, Error> {
+    find_or_make(&POLICYCHECK, repository)
+}
+
+fn find_or_make(program: &GoProgram, repository: &Repository) -> Result<PathBuf, Error> {
+    let tools = repository.metadata()?.target_directory()?.join("tools");
+    fs::create_dir_all(&tools).map_err(Error::file("create", &tools))?;
+    let _lock = lock(&tools)?;
+    program.find_or_make(repository, &tools)
 }
 
 /// Holds until dropped, against others that build; says so when it has to wait.
@@ -187,12 +263,12 @@ impl Build {
     fn of(repository: &Repository, release: Release) -> Result<Self, Error> {
         let module = repository.path(MODULE);
         let go_mod = repository.read(&format!("{MODULE}/{}", release.requirements()))?;
-        let version = kubernetes_version(&go_mod).ok_or_else(|| Error::Content {
+        let version = required_version(&go_mod, KUBERNETES).ok_or_else(|| Error::Content {
             path: module.join(release.requirements()),
             problem: format!("it requires no {KUBERNETES}; write `require {KUBERNETES} v1.x.y`"),
         })?;
         let linker_flags = linker_flags(&version);
-        let digest = digest(&module, release, &linker_flags)?;
+        let digest = digest(&module, [release.requirements(), release.checksums()], &linker_flags)?;
         Ok(Self { module, release, version, linker_flags, digest })
     }
 
@@ -248,11 +324,11 @@ impl Build {
     }
 }
 
-/// The version that a go.mod requires of Kubernetes.
-fn kubernetes_version(go_mod: &str) -> Option<String> {
+/// The version that a go.mod requires of a module.
+fn required_version(go_mod: &str, module: &str) -> Option<String> {
     go_mod.lines().find_map(|line| {
         let mut words = line.split_whitespace().skip_while(|word| *word == "require");
-        (words.next() == Some(KUBERNETES)).then(|| words.next().map(str::to_owned))?
+        (words.next() == Some(module)).then(|| words.next().map(str::to_owned))?
     })
 }
 
@@ -271,12 +347,12 @@ fn linker_flags(version: &str) -> String {
 
 /// The first 12 hex digits of a SHA-256 over all that decides what is built: the module's files, names included, and
 /// how it is built.
-fn digest(module: &Path, release: Release, linker_flags: &str) -> Result<String, Error> {
+fn digest(module: &Path, requirements: [&str; 2], linker_flags: &str) -> Result<String, Error> {
     let mut hash = Sha256::new();
     for part in BUILD.iter().copied().chain([linker_flags]) {
         hash_part(&mut hash, part.as_bytes());
     }
-    for path in sources(module, release)? {
+    for path in sources(module, requirements)? {
         hash_part(&mut hash, path.strip_prefix(module).unwrap_or(&path).as_os_str().as_encoded_bytes());
         hash_part(&mut hash, &fs::read(&path).map_err(Error::file("read", &path))?);
     }
@@ -293,52 +369,17 @@ fn short_hex(hash: Sha256) -> String {
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The Go files of the module and what a release requires, sorted.
-fn sources(module: &Path, release: Release) -> Result<BTreeSet<PathBuf>, Error> {
+/// The Go files of the module and the two that say what it requires, sorted.
+fn sources(module: &Path, requirements: [&str; 2]) -> Result<BTreeSet<PathBuf>, Error> {
     let mut sources = BTreeSet::new();
     for entry in fs::read_dir(module).map_err(Error::file("list", module))? {
         let path = entry.map_err(Error::file("list", module))?.path();
-        let required = [release.requirements(), release.checksums()].iter().any(|name| path.ends_with(name));
+        let required = requirements.iter().any(|name| path.ends_with(name));
         if required || path.extension().is_some_and(|extension| extension == "go") {
             sources.insert(path);
         }
     }
     Ok(sources)
-}
-
-/// A `kube` that starts the programs of `assets`, and those which are not there from what was built.
-fn launcher(tools: &Path, assets: &Path, built: Option<&KubeTools>) -> Result<KubeTools, Error> {
-    let script = launcher_script(assets, built.map(KubeTools::directory));
-    let mut hash = Sha256::new();
-    hash_part(&mut hash, script.as_bytes());
-    let directory = tools.join(format!("kube-assets-{}", short_hex(hash)));
-    fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
-    let path = directory.join("kube");
-    // Under another name until it is complete: an earlier one may be starting a program right now.
-    let new = directory.join("kube.new");
-    fs::write(&new, script).map_err(Error::file("write", &new))?;
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).map_err(Error::file("write", &new))?;
-    fs::rename(&new, &path).map_err(Error::file("write", &path))?;
-    Ok(KubeTools { directory })
-}
-
-/// `exec` keeps the process id: who started `kube` has started the program, and signals reach it.
-fn launcher_script(assets: &Path, built: Option<&Path>) -> String {
-    let assets = shell_quoted(assets);
-    let mut script = format!(
-        "#!/bin/sh\n# Written by `cargo xtask tools` because {ASSETS} is set.\n\
-         program=$1\nshift\n\
-         if [ -x {assets}/\"$program\" ]; then exec {assets}/\"$program\" \"$@\"; fi\n"
-    );
-    match built {
-        Some(built) => script += &format!("exec {}/kube \"$program\" \"$@\"\n", shell_quoted(built)),
-        None => script += "echo \"kube: unknown program $program\" >&2\nexit 64\n",
-    }
-    script
-}
-
-fn shell_quoted(path: &Path) -> String {
-    format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -348,9 +389,9 @@ mod tests {
     #[test]
     fn version_is_found_in_either_form_of_require() {
         let block = "module x\n\nrequire (\n\tk8s.io/kubectl v0.36.3\n\tk8s.io/kubernetes v1.36.3\n)\n";
-        assert_eq!(kubernetes_version(block).as_deref(), Some("v1.36.3"));
-        assert_eq!(kubernetes_version("require k8s.io/kubernetes v1.35.2\n").as_deref(), Some("v1.35.2"));
-        assert_eq!(kubernetes_version("require k8s.io/kubectl v0.36.3\n"), None);
+        assert_eq!(required_version(block, KUBERNETES).as_deref(), Some("v1.36.3"));
+        assert_eq!(required_version("require k8s.io/kubernetes v1.35.2\n", KUBERNETES).as_deref(), Some("v1.35.2"));
+        assert_eq!(required_version("require k8s.io/kubectl v0.36.3\n", KUBERNETES), None);
     }
 
     #[test]
@@ -371,35 +412,16 @@ mod tests {
         let file = |name: &str, content: &str| fs::write(module.path().join(name), content).unwrap();
         file("go.mod", "module x");
         file("main.go", "package main");
-        let first = digest(module.path(), Release::Current, "-s").unwrap();
+        let required = [Release::Current.requirements(), Release::Current.checksums()];
+        let first = digest(module.path(), required, "-s").unwrap();
         file("README.md", "no source");
         file("go-1.35.mod", "module x of another release");
-        assert_eq!(digest(module.path(), Release::Current, "-s").unwrap(), first);
-        assert_ne!(digest(module.path(), Release::Current, "-w").unwrap(), first);
+        assert_eq!(digest(module.path(), required, "-s").unwrap(), first);
+        assert_ne!(digest(module.path(), required, "-w").unwrap(), first);
         file("main.go", "package other");
-        assert_ne!(digest(module.path(), Release::Current, "-s").unwrap(), first);
+        assert_ne!(digest(module.path(), required, "-s").unwrap(), first);
         file("main.go", "package main");
         fs::rename(module.path().join("main.go"), module.path().join("kube.go")).unwrap();
-        assert_ne!(digest(module.path(), Release::Current, "-s").unwrap(), first);
-    }
-
-    #[test]
-    fn launcher_prefers_the_assets_and_falls_back_to_what_was_built() {
-        let root = tempfile::tempdir().unwrap();
-        let assets = root.path().join("it's here");
-        let built = KubeTools { directory: root.path().join("built") };
-        let script = |path: PathBuf, text: &str| {
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        };
-        script(assets.join("etcd"), r#"echo assets "$@""#);
-        script(built.directory.join("kube"), r#"echo built "$@""#);
-        let both = launcher(root.path(), &assets, Some(&built)).unwrap();
-        assert_eq!(process::answer(both.command(Program::Etcd).arg("--name=a b")).unwrap(), "assets --name=a b\n");
-        assert_eq!(process::answer(both.command(Program::Kubectl).arg("get")).unwrap(), "built kubectl get\n");
-        let alone = launcher(root.path(), &assets, None).unwrap();
-        assert_eq!(process::answer(&mut alone.command(Program::Etcd)).unwrap(), "assets\n");
-        assert!(process::answer(&mut alone.command(Program::Kubectl)).is_err());
+        assert_ne!(digest(module.path(), required, "-s").unwrap(), first);
     }
 }

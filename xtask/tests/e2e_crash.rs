@@ -101,8 +101,12 @@ impl Operator {
         let log: File =
             OpenOptions::new().create(true).append(true).open(sandbox.root().join("logs/helix-operator.log")).unwrap();
         let program = std::path::Path::new(&std::env::var_os("HELIX_BIN_DIR").unwrap()).join("helix-operator");
+        let control: serde_json::Value = serde_json::from_str(&sandbox.read("control.json")).unwrap();
         let child = Command::new(program)
             .args(["--listen=127.0.0.1:0", "--log-format=pretty"])
+            .arg("--helm")
+            .arg(std::env::var_os("HELIX_HELM").unwrap())
+            .arg(format!("--mirror=*={}", control["charts"].as_str().unwrap()))
             .env("KUBECONFIG", sandbox.root().join("management/operator.kubeconfig"))
             .env("NO_PROXY", "127.0.0.0/8")
             .stdin(Stdio::null())

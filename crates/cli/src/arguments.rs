@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use helix_clients::mirrors::Mirror;
+use helix_plan::policy::{Party, Port};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -10,7 +12,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
     name = "helix",
     version,
     about = "Plans, explains and renders Helix platforms. Nothing but `secrets import` changes anything.",
-    after_help = "Exit codes: 0 no changes, 2 changes, 1 error, 64 wrong usage."
+    after_help = "Exit codes: 0 no changes, 2 changes, 1 error, 64 wrong usage; `policy check`: 0 allowed, 3 denied."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -25,13 +27,68 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     /// List what is left, in the project of a platform's token, of platforms that are gone
     Orphans(OrphansArguments),
-    /// Write every machine configuration and every Hetzner resource of a platform, as from nothing
+    /// Write every machine configuration, Hetzner resource and network policy of a platform, as from nothing; or what Argo CD syncs
     Render(RenderArguments),
+    /// Say who may talk to whom in a platform's cluster, and why; from its file alone
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Take the secrets of a platform out of its management cluster, and bring them back
     Secrets {
         #[command(subcommand)]
         command: SecretsCommand,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Print every flow that is allowed, with its reason; everything else is denied
+    Matrix(MatrixArguments),
+    /// Say whether one may call another on a port, because of what, or what would allow it
+    Check(CheckArguments),
+    /// Print Cilium's policies, one YAML document each
+    Render(PoliciesArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MatrixArguments {
+    /// File with a HelixPlatform, or - for standard input
+    #[arg(short, long)]
+    pub(crate) file: PathBuf,
+    /// How the flows are written
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "FROM and TO are one of\n  \
+    shop/  shop/app=web,tier=front   pods of a namespace, by all labels that matter\n  \
+    node  own-node  apiserver        a machine, the one on which the pod runs, one with the Kubernetes API\n  \
+    198.51.100.7  198.51.100.0/24    addresses outside the cluster; a range stands for all of its addresses\n  \
+    internet                         addresses of which no narrower range speaks\n  \
+    api.stripe.com                   a name outside the cluster, as TO\n\n\
+    Exit codes: 0 allowed, 3 denied, 1 error or nothing that policies judge, 64 wrong usage.")]
+pub(crate) struct CheckArguments {
+    /// Who calls
+    pub(crate) from: Party,
+    /// Who is called
+    pub(crate) to: Party,
+    /// The port on which the called one listens, as in 443 or 53/UDP
+    pub(crate) port: Port,
+    /// File with a HelixPlatform, or - for standard input
+    #[arg(short, long)]
+    pub(crate) file: PathBuf,
+    /// How the answer is written
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PoliciesArguments {
+    /// File with a HelixPlatform, or - for standard input
+    #[arg(short, long)]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,7 +128,7 @@ pub(crate) struct PlanArguments {
     pub(crate) cluster: ClusterArguments,
 }
 
-/// How a plan is written.
+/// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people
@@ -103,16 +160,37 @@ pub(crate) struct OrphansArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["out", "gitops"])))]
 pub(crate) struct RenderArguments {
     /// File with a HelixPlatform, or - for standard input
     #[arg(short, long)]
     pub(crate) file: PathBuf,
-    /// Directory to write to; it is made if need be
+    /// Directory to write machine configurations and resources to; it is made if need be
     #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    pub(crate) out: Option<PathBuf>,
+    /// Directory to write what Argo CD is to sync to, as the operator publishes it; what others have in it stays as it is
+    #[arg(long, value_name = "DIR")]
+    pub(crate) gitops: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) charts: ChartArguments,
     /// Leave the secrets of the (throw-away) bundle in; files are then for their owner only
     #[arg(long)]
     pub(crate) show_secrets: bool,
+}
+
+/// Where charts come from, and what renders them.
+#[derive(Debug, Args)]
+pub(crate) struct ChartArguments {
+    /// Where a repository is reached instead, as in https://charts.example.com=https://mirror.example.com/charts; * stands
+    /// for any; may be given several times
+    #[arg(long, value_name = "ORIGIN=URL", requires = "gitops")]
+    pub(crate) mirror: Vec<Mirror>,
+    /// Helm 4: a path, or a name that is looked up in PATH
+    #[arg(long, value_name = "PROGRAM", default_value = "helm")]
+    pub(crate) helm: PathBuf,
+    /// Directory in which charts and what they rendered to are kept [default: none is]
+    #[arg(long, value_name = "DIR", requires = "gitops")]
+    pub(crate) cache_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

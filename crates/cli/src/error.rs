@@ -3,16 +3,21 @@
 use std::io;
 use std::path::PathBuf;
 
+use helix_clients::git;
 use helix_clients::hetzner::ConnectError;
 use helix_clients::kube::TokenError;
 use helix_clients::s3::SetUpError;
-use helix_engine::seams::{CloudError, StoreError};
+use helix_engine::seams::{ChartError, CloudError, StoreError};
 use helix_engine::secrets::SecretMakerError;
 use helix_plan::check::Violation;
+use helix_plan::components::Component;
+use helix_plan::components::values::UnknownKey;
+use helix_plan::gitops::{TreeError, UnreadableMarker};
 use helix_plan::observed::Missing;
+use helix_plan::policy::Party;
 use helix_plan::render::machine_config::RenderError;
 use helix_plan::secrets::SecretBundleError;
-use helix_plan::validated::Rejections;
+use helix_plan::validated::{Rejection, Rejections};
 
 use crate::file::Complaint;
 use crate::output::called;
@@ -62,6 +67,10 @@ pub(crate) enum CliError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     ObjectStores(#[from] SetUpError),
+    #[error(transparent)]
+    Charts(#[from] helix_clients::charts::SetUpError),
+    #[error(transparent)]
+    Git(#[from] git::SetUpError),
     #[error("{0}")]
     Hetzner(Missing),
     #[error(transparent)]
@@ -69,10 +78,30 @@ pub(crate) enum CliError {
 
     #[error(transparent)]
     Make(#[from] SecretMakerError),
+    #[error("{} was made or changed by somebody else, and is not written over; nothing was written. Take it away, or choose another directory", path.display())]
+    Foreign { path: PathBuf },
+    #[error("{0}; nothing was written. Choose another directory, or take that file away")]
+    Marker(#[from] UnreadableMarker),
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error("{component}: {source}")]
+    Chart { component: Component, source: ChartError },
+    #[error("spec.components.{component}.values: {unknown}")]
+    UnknownValue { component: Component, unknown: UnknownKey },
+    #[error("the platform's components cannot be rendered:\n{}", lines(.0))]
+    Layers(Vec<Rejection>),
+    #[error("rendering was interrupted")]
+    Interrupted,
     #[error("{machine}: {source}")]
     Render { machine: String, source: RenderError },
     #[error("{machine}: a secret is left in the redacted configuration; nothing was written. Please report this")]
     Unredacted { machine: String },
+
+    #[error(
+        "policies do not judge what {from} and {to} say to each other: neither is a pod with its own network. Firewalls \
+         may: see spec.provider.hetzner.apiAllowlist"
+    )]
+    NotJudged { from: Party, to: Party },
 
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -3,8 +3,13 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use helix_clients::charts::{ChartOptions, ChartStore};
+use helix_clients::git::GitRepositories;
 use helix_clients::hetzner::{Connection, Projects};
 use helix_clients::kube::{SecretStore, WorkloadClients, intents, read_token};
+use helix_clients::mirrors::Mirrors;
+use helix_clients::names::SystemResolver;
+use helix_clients::netbird::Netbird;
 use helix_clients::s3::{BucketSnapshots, ObjectStores};
 use helix_clients::talos::TalosClient;
 use helix_crds::{HelixMachine, HelixPlatform, ProviderSpec};
@@ -110,13 +115,20 @@ impl Management {
         let cloud: Arc<dyn Cloud> = Projects::new(Arc::clone(&clock)).connect(&connection)?;
         let store: Arc<dyn Store> = Arc::new(self.store());
         let talos = Arc::new(TalosClient::default());
+        let workload = Arc::new(WorkloadClients::new());
         let snapshots = BucketSnapshots::new(self.client.clone(), ObjectStores::new(Arc::clone(&clock))?);
         Ok(Seams {
             project: Arc::new(Project::new(cloud)),
             talos: Arc::<TalosClient>::clone(&talos),
             recovery: talos,
             snapshots: Arc::new(snapshots),
-            workload: Arc::new(WorkloadClients::new()),
+            mesh: Arc::new(Netbird::new(self.client.clone(), Mirrors::default())),
+            names: Arc::new(SystemResolver),
+            workload: Arc::<WorkloadClients>::clone(&workload),
+            charts: Arc::new(ChartStore::new(ChartOptions::default())?),
+            objects: Arc::<WorkloadClients>::clone(&workload),
+            git: Arc::new(GitRepositories::new(self.client.clone(), None)?),
+            applications: workload,
             store,
             secrets: Arc::new(PkiMaker),
             clock,

@@ -1,4 +1,5 @@
-//! `helix`: what would happen, why it waits, what is rendered, and the way out of a lost secret bundle.
+//! `helix`: what would happen, why it waits, what is rendered, who may talk to whom, and the way out of a lost secret
+//! bundle.
 //!
 //! Nothing here changes a platform but `helix secrets import`, which only ever creates. Each command is a file; what
 //! they share is where a platform comes from ([`file`](mod@file), [`live`]) and where text goes ([`output`]).
@@ -12,6 +13,7 @@ mod live;
 mod orphans;
 mod output;
 mod plan;
+mod policy;
 mod render;
 mod secrets;
 mod sight;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Command, SecretsCommand};
+use arguments::{Arguments, Command, PolicyCommand, SecretsCommand};
 use error::CliError;
 use helix_plan::guard::{self, Guard};
 
@@ -34,6 +36,8 @@ enum Outcome {
     Done,
     /// There is something to change.
     Changes,
+    /// What was asked about is denied.
+    Denied,
 }
 
 impl From<Outcome> for ExitCode {
@@ -41,6 +45,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Done => Self::SUCCESS,
             Outcome::Changes => Self::from(2),
+            Outcome::Denied => Self::from(3),
         }
     }
 }
@@ -64,6 +69,9 @@ fn run(command: Command) -> Result<Outcome, CliError> {
             Command::Explain(arguments) => explain::run(&arguments).await,
             Command::Orphans(arguments) => orphans::run(&arguments).await,
             Command::Render(arguments) => render::run(&arguments).await,
+            Command::Policy { command: PolicyCommand::Matrix(arguments) } => policy::matrix(&arguments),
+            Command::Policy { command: PolicyCommand::Check(arguments) } => policy::check(&arguments),
+            Command::Policy { command: PolicyCommand::Render(arguments) } => policy::render(&arguments),
             Command::Secrets { command: SecretsCommand::Export(arguments) } => secrets::export(&arguments).await,
             Command::Secrets { command: SecretsCommand::Import(arguments) } => secrets::import(&arguments).await,
         }

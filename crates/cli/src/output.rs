@@ -6,6 +6,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use serde::Serialize;
+
+use crate::arguments::Format;
 use crate::error::CliError;
 
 /// Exit code for a command line that cannot be understood (`EX_USAGE` of sysexits).
@@ -18,6 +21,27 @@ pub(crate) fn print(text: &str) -> Result<(), CliError> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Output(error)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// A document in the form that was asked for.
+pub(crate) fn formed<T: Serialize>(
+    document: &T,
+    format: Format,
+    table: impl FnOnce(&T) -> String,
+) -> Result<String, CliError> {
+    match format {
+        Format::Table => Ok(table(document)),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(document).map_err(|_| CliError::Format { format: "JSON" })?;
+            Ok(json + "\n")
+        }
+        Format::Yaml => yaml(document),
+    }
+}
+
+/// A YAML document.
+pub(crate) fn yaml<T: Serialize>(document: &T) -> Result<String, CliError> {
+    serde_saphyr::to_string(document).map_err(|_| CliError::Format { format: "YAML" })
 }
 
 /// Says something beside the answer, on standard error. Nobody may be listening; that changes nothing.

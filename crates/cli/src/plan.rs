@@ -8,7 +8,7 @@ use document::Document;
 pub(crate) use document::{approve_command, told};
 
 use crate::Outcome;
-use crate::arguments::{Format, PlanArguments};
+use crate::arguments::PlanArguments;
 use crate::error::CliError;
 use crate::output;
 use crate::sight::{self, Sight};
@@ -16,15 +16,7 @@ use crate::sight::{self, Sight};
 pub(crate) async fn run(arguments: &PlanArguments) -> Result<Outcome, CliError> {
     let sight = see(arguments).await?;
     let document = Document::new(&sight)?;
-    let text = match arguments.output {
-        Format::Table => table::render(&document),
-        Format::Json => {
-            let json = serde_json::to_string_pretty(&document).map_err(|_| CliError::Format { format: "JSON" })?;
-            json + "\n"
-        }
-        Format::Yaml => serde_saphyr::to_string(&document).map_err(|_| CliError::Format { format: "YAML" })?,
-    };
-    output::print(&text)?;
+    output::print(&output::formed(&document, arguments.output, table::render)?)?;
     Ok(if document.has_changes() { Outcome::Changes } else { Outcome::Done })
 }
 

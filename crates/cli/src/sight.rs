@@ -71,7 +71,8 @@ impl Sight {
 /// A platform from a file, of which nothing exists.
 pub(crate) fn from_nothing(path: &Path) -> Result<Sight, CliError> {
     let mut file = File::read(path)?;
-    file.platform.metadata.uid = Some(NO_UID.to_owned());
+    // One that was read from an API server says what its volumes are labelled with.
+    file.platform.metadata.uid.get_or_insert_with(|| NO_UID.to_owned());
     file.platform.metadata.generation = None;
     let now = Timestamp::now();
     let catalogue = dated_table();
@@ -101,7 +102,7 @@ pub(crate) async fn of_file(path: &Path, cluster: &ClusterArguments) -> Result<S
     metadata.namespace = Some(namespace);
     let seams = management.seams(&file.platform).await?;
     let intents = management.intents(&file.platform).await?;
-    match look(&seams, &file.platform, &intents, &mut Memory::default()).await {
+    match Box::pin(look(&seams, &file.platform, &intents, &mut Memory::default())).await {
         Ok(seen) => {
             let validated = file.judge(Ok(seen.validated))?;
             let (catalogue, observed) = (seen.catalogue, seen.observed);
@@ -121,7 +122,7 @@ pub(crate) async fn of_cluster(name: &str, cluster: &ClusterArguments) -> Result
     let platform = management.get(&namespace, name).await?;
     let seams = management.seams(&platform).await?;
     let intents = management.intents(&platform).await?;
-    let seen = match look(&seams, &platform, &intents, &mut Memory::default()).await {
+    let seen = match Box::pin(look(&seams, &platform, &intents, &mut Memory::default())).await {
         Ok(seen) => seen,
         Err(LookError::Missing(missing)) => return Err(CliError::Hetzner(missing)),
         Err(LookError::Rejected(rejections)) => {

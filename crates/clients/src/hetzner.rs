@@ -25,6 +25,7 @@ mod ssh_keys;
 mod transport;
 mod volumes;
 mod wire;
+mod zones;
 
 pub use connect::{ConnectError, Connection, Projects};
 use transport::Transport;

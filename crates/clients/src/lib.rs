@@ -1,11 +1,17 @@
 //! The real implementations of the engine's seams: Hetzner's API, Talos' API, the Kubernetes
-//! APIs and S3-compatible object stores.
+//! APIs, S3-compatible object stores, Helm's charts, repositories, NetBird's API and the system's resolver of names.
 //!
 //! Each module is thin: it turns one call of a seam into the requests that make it up and the answers into facts or
-//! typed errors. Nothing is decided, retried or remembered here; that is the engine's and the plan's.
+//! typed errors. Nothing is decided or retried here; that is the engine's and the plan's. What is remembered (connections,
+//! charts, the kinds of a cluster) saves calls and can be found out again.
 
+pub mod charts;
+pub mod git;
 pub mod hetzner;
 pub mod kube;
+pub mod mirrors;
+pub mod names;
+pub mod netbird;
 mod public_tls;
 pub mod s3;
 pub mod talos;

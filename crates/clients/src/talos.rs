@@ -9,6 +9,7 @@
 //! connection's own typed error ([`failure`]), never by a text.
 
 mod channels;
+mod extensions;
 mod failure;
 mod installation;
 mod link;
@@ -18,6 +19,7 @@ mod tests;
 mod tls;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -112,6 +114,10 @@ impl Talos for TalosClient {
         let status = status.status.unwrap_or_default();
         let unmet = status.unmet_conditions.into_iter().map(|condition| condition.name).collect();
         Ok(TalosFacts::Configured { version, stage, ready: status.ready, unmet, services })
+    }
+
+    async fn extensions(&self, route: &TalosRoute) -> Result<BTreeSet<String>, TalosError> {
+        self.configured(route)?.extensions().await
     }
 
     async fn bootstrap_etcd(&self, route: &TalosRoute) -> Result<(), TalosError> {

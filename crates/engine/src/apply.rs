@@ -3,22 +3,32 @@
 //! Steps of a plan are independent and run at the same time, a bounded number at once. What an accepted request
 //! answered amends the project's reading; what an attempt met becomes a setback, which the next plan sees.
 
+mod components;
+mod gitops;
 mod hetzner;
 mod machines;
+mod names;
 mod snapshots;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream;
 use futures::{FutureExt, StreamExt};
+use helix_plan::components::Component;
+use helix_plan::gitops::Tree;
 use helix_plan::names::{MachineName, PlatformIdentity};
-use helix_plan::observed::SetbackKind;
+use helix_plan::observed::{ObjectId, SetbackKind};
 use helix_plan::step::{NodePatch, Step};
+use helix_plan::validated::ValidatedPlatform;
 use helix_plan::{Plan, PlanItem};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::components::Composed;
 use crate::in_hand::InHand;
 use crate::observe::Access;
-use crate::seams::{CloudError, Seams, StoreError, TalosError, WorkloadError};
+use crate::seams::{CloudError, MeshError, Seams, StoreError, TalosError, WorkloadError};
 use crate::secrets::SecretMakerError;
 
 /// Steps under way at once: enough to keep a hundred creations from queueing, few enough to be polite.
@@ -52,6 +62,10 @@ pub(crate) struct Applied {
     pub(crate) begun: bool,
     /// The machine that has its configuration now, if the step gave it one.
     pub(crate) configured: Option<MachineName>,
+    /// The component whose objects or Secrets it was about.
+    pub(crate) component: Option<Component>,
+    /// The objects that it applied, and what they were made from.
+    pub(crate) objects: Option<(String, Vec<ObjectId>)>,
     /// How long the step has to rest after it succeeded, because its effect takes that long to show.
     pub(crate) rest: Option<SignedDuration>,
     /// What it met.
@@ -76,7 +90,7 @@ impl Met {
 
     fn failed(reason: &str, message: String) -> Self {
         let kind = SetbackKind::Failed { reason: reason.to_owned(), message };
-        Self { kind, until: None, distrust: false, expected: false }
+        Self::from_kind(kind)
     }
 }
 
@@ -89,8 +103,14 @@ impl From<TalosError> for Met {
 
 impl From<WorkloadError> for Met {
     fn from(error: WorkloadError) -> Self {
-        let expected = matches!(error, WorkloadError::EvictionRefused { .. });
+        let expected = matches!(error, WorkloadError::EvictionRefused { .. } | WorkloadError::UnknownKind { .. });
         Self { expected, ..Self::failed(error.reason(), error.to_string()) }
+    }
+}
+
+impl From<MeshError> for Met {
+    fn from(error: MeshError) -> Self {
+        Self::failed(error.reason(), error.to_string())
     }
 }
 
@@ -135,6 +155,12 @@ pub(crate) struct Applier<'a> {
     pub(crate) platform: &'a PlatformIdentity,
     pub(crate) access: &'a Access,
     pub(crate) in_hand: &'a InHand,
+    /// What is wanted; none in a teardown.
+    pub(crate) wanted: Option<&'a ValidatedPlatform>,
+    /// The GitOps tree that is wanted.
+    pub(crate) tree: Option<&'a Arc<Tree>>,
+    /// What components are to be.
+    pub(crate) composed: &'a BTreeMap<Component, Arc<Composed>>,
     pub(crate) now: Timestamp,
 }
 
@@ -168,6 +194,16 @@ async fn carry_out(applier: Applier<'_>, item: &PlanItem) -> Applied {
         begun: matches!(step, Step::TakeSnapshot { .. }),
         configured: match step {
             Step::ConfigureMachine { inputs, .. } if done => Some(inputs.machine.clone()),
+            _ => None,
+        },
+        component: match step {
+            Step::ApplyObjects { component, .. }
+            | Step::PruneObjects { component, .. }
+            | Step::PutSecret { component, .. } => Some(*component),
+            _ => None,
+        },
+        objects: match step {
+            Step::ApplyObjects { key, objects, .. } => Some((key.clone(), objects.clone())),
             _ => None,
         },
         rest,
@@ -222,6 +258,13 @@ impl Applier<'_> {
             Step::DeleteClaim(claim) => {
                 self.in_cluster(|workload, route| async move { workload.delete_claim(&route, claim).await }).await
             }
+            Step::ChangeRecord(change) => self.change_record(change, step).await,
+            Step::ChangeMesh(change) => self.change_mesh(change).await,
+            Step::RenderChart { component, .. } => self.render_chart(*component).await,
+            Step::ApplyObjects { component, key, objects } => self.apply_objects(*component, key, objects).await,
+            Step::PutSecret { component, namespace, name } => self.put_secret(*component, namespace, name).await,
+            Step::PublishTree { digest, .. } => self.publish_tree(digest).await,
+            Step::PruneObjects { objects, .. } => self.prune_objects(objects).await,
             Step::CreateNetwork(_)
             | Step::AddSubnet { .. }
             | Step::CreateFirewall(_)

@@ -7,6 +7,7 @@
 mod actions;
 mod apply;
 pub mod budget;
+mod components;
 mod in_hand;
 mod memory;
 mod observe;
@@ -18,5 +19,6 @@ pub mod snapshot;
 pub mod sweep;
 pub mod turn;
 
+pub use components::request as chart_request;
 pub use memory::Memory;
 pub use project::Project;

@@ -7,12 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use helix_plan::Look;
+use helix_plan::components::Component;
 use helix_plan::names::MachineName;
-use helix_plan::observed::{Adoptee, Candidate, Fact, Named, Setback, SetbackKind, Snapshot, SnapshotFailure};
+use helix_plan::observed::{
+    Adoptee, Candidate, Fact, MeshFacts, Named, ObjectId, ObjectState, Record, SecretState, Setback, SetbackKind,
+    Snapshot, SnapshotFailure, Surplus,
+};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::components::Composed;
 use crate::in_hand::InHand;
-use crate::seams::{KubernetesCredentials, TalosCredentials};
+use crate::observe::{Kept, System};
+use crate::seams::{KubernetesCredentials, Rendering, TalosCredentials};
 
 /// The pause after a first failed attempt; it doubles with every further one.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
@@ -36,6 +42,38 @@ pub(crate) struct Credentials {
     pub(crate) kubernetes: Arc<KubernetesCredentials>,
 }
 
+/// A set of objects that was applied: what it was, and which.
+pub(crate) type Applied = (String, Vec<ObjectId>);
+
+/// What is kept of one component.
+#[derive(Debug, Default)]
+pub(crate) struct Installation {
+    /// What it is to be; none while its chart has not been rendered.
+    pub(crate) composed: Option<Arc<Composed>>,
+    /// What that was put together from: the chart's digest, and that of Helix' own part.
+    pub(crate) source: Option<(Option<String>, String)>,
+    pub(crate) rendering: Option<Arc<Rendering>>,
+    /// How its objects stood when they were compared last; none where something was done to them since.
+    pub(crate) compared: Option<Compared>,
+    /// When they are compared again.
+    pub(crate) again_at: Option<Timestamp>,
+    /// What it was when all of it was as it should be: what differs afterwards has been changed by others.
+    pub(crate) reached: Option<String>,
+    /// What was done to each target since all was as it should be, and how often the same again.
+    pub(crate) done: BTreeMap<String, (Option<Applied>, i32)>,
+}
+
+/// How a component's objects and Secrets stood when they were compared.
+#[derive(Clone, Debug)]
+pub(crate) struct Compared {
+    pub(crate) objects: BTreeMap<ObjectId, ObjectState>,
+    pub(crate) surplus: Vec<Surplus>,
+    pub(crate) secrets: BTreeMap<(String, String), SecretState>,
+}
+
+/// The pause after the second time that the same was done to a component.
+const AGAIN: SignedDuration = SignedDuration::from_secs(5);
+
 /// What is kept for one platform.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -48,6 +86,12 @@ pub struct Memory {
     pub(crate) next_credentials: Option<Credentials>,
     /// Machines that were seen or made configured: they are asked with credentials first.
     pub(crate) configured: BTreeSet<MachineName>,
+    /// The extensions of systems that machines run.
+    pub(crate) extensions: BTreeMap<System, BTreeSet<String>>,
+    /// What the mesh told last, and when.
+    pub(crate) mesh: Option<(Timestamp, MeshFacts)>,
+    /// The records of DNS in a zone as they were read last, and when.
+    pub(crate) records: Option<(Timestamp, String, Vec<Record>)>,
     /// What the bucket of backups told last, and until when that is good.
     pub(crate) snapshots: Option<(Timestamp, Fact<Vec<Snapshot>>)>,
     /// The snapshot that is being taken.
@@ -56,6 +100,10 @@ pub struct Memory {
     pub(crate) snapshot_failure: Option<SnapshotFailure>,
     /// The snapshot that was opened last for a restore, and until when what was found is good.
     pub(crate) candidate: Option<(Timestamp, Candidate)>,
+    /// Components, and how they stood last.
+    pub(crate) installations: BTreeMap<Component, Installation>,
+    /// The GitOps tree, and what was found in its place.
+    pub(crate) gitops: Kept,
     /// Whether the last plan had nothing to do.
     pub(crate) settled: bool,
     /// Whether the last plan found nothing that it could order.
@@ -99,6 +147,7 @@ impl Memory {
             | SetbackKind::Namesake { .. }
             | SetbackKind::LimitExceeded { .. }
             | SetbackKind::NotPermitted { .. }
+            | SetbackKind::Rejected { .. }
             | SetbackKind::UnderWay
             | SetbackKind::Failed { .. } => {
                 let doubled = FIRST_PAUSE * 2_i32.saturating_pow(attempts.min(8) - 1);
@@ -120,11 +169,39 @@ impl Memory {
         self.setbacks.remove(target);
     }
 
+    /// Something was done to a component's objects or Secrets, or tried: they are looked at anew.
+    pub(crate) fn touched(&mut self, component: Component) {
+        let installation = self.installations.entry(component).or_default();
+        installation.compared = None;
+    }
+
+    /// Something was done to a component: its objects were applied, or a Secret filled. Tells whether that put right what
+    /// others had changed, and how long to rest before the same is done again: something changes it back.
+    pub(crate) fn did(
+        &mut self,
+        component: Component,
+        target: &str,
+        applied: Option<&Applied>,
+    ) -> (bool, Option<SignedDuration>) {
+        let installation = self.installations.entry(component).or_default();
+        let repaired = applied.is_some_and(|(key, _)| installation.reached.as_ref() == Some(key));
+        let times = match installation.done.get(target) {
+            Some((before, times)) if before.as_ref() == applied => times.saturating_add(1),
+            _ => 0,
+        };
+        installation.done.insert(target.to_owned(), (applied.cloned(), times));
+        (repaired, (times > 0).then(|| (AGAIN * times.min(12)).min(LONGEST_PAUSE)))
+    }
+
     /// The resource has changed, or somebody asks: the next turn reads everything anew.
     pub fn look_now(&mut self) {
         self.look = None;
         self.adoptees.clear();
+        self.records = None;
+        self.mesh = None;
         self.snapshots = None;
         self.candidate = None;
+        self.gitops.touched();
+        self.installations.values_mut().for_each(|installation| installation.compared = None);
     }
 }

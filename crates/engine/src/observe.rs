@@ -7,7 +7,12 @@ mod access;
 mod adoptees;
 mod backups;
 mod cluster;
+mod components;
+mod extensions;
+mod gitops;
 mod machines;
+mod mesh;
+mod names;
 mod proofs;
 mod race;
 #[cfg(test)]
@@ -18,7 +23,8 @@ use std::collections::BTreeMap;
 use helix_plan::endpoints::{api_endpoints, found_endpoints};
 use helix_plan::names::{MachineName, PlatformIdentity};
 use helix_plan::observed::{
-    BackupFacts, CloudFacts, Fact, Intents, Missing, Observed, Proofs, ServerStatus, Setback, StoreFacts, TalosFacts,
+    BackupFacts, CloudFacts, Components, DnsFacts, Fact, GitOpsFacts, Intents, Missing, Observed, Proofs, ServerStatus,
+    Setback, StoreFacts, TalosFacts,
 };
 use helix_plan::phases::firewall;
 use helix_plan::quorum::Quorum;
@@ -28,6 +34,8 @@ use helix_plan::validated::{ApprovalMode, ValidatedPlatform};
 use jiff::Timestamp;
 
 pub(crate) use access::{Access, BackupPlace, KUBERNETES_USER};
+pub(crate) use extensions::System;
+pub(crate) use gitops::Kept;
 
 use crate::memory::Memory;
 use crate::seams::{CloudError, Seams, StoreError};
@@ -41,11 +49,9 @@ pub(crate) async fn observe_for_turn(
     memory: &mut Memory,
     now: Timestamp,
 ) -> (Observed, Access) {
-    let setbacks = memory.setbacks(now);
+    let (observed, stored) = beginning(seams, platform, intents, memory, now).await;
     // An attempt that failed, or one that somebody has to approve, must not keep machines from being asked.
-    let free = setbacks.is_empty() && platform.approval != ApprovalMode::Manual;
-    let (mut observed, stored) = foundation(seams, &platform.identity, memory, setbacks, now).await;
-    observed.intents = intents.clone();
+    let free = observed.setbacks.is_empty() && platform.approval != ApprovalMode::Manual;
     let shut = |cloud: &CloudFacts| !firewall::is_as_wanted(platform, cloud);
     if free && observed.cloud.value().is_some_and(shut) {
         return (observed, Access::none());
@@ -61,10 +67,21 @@ pub(crate) async fn observe(
     memory: &mut Memory,
     now: Timestamp,
 ) -> (Observed, Access) {
+    let begun = beginning(seams, platform, intents, memory, now).await;
+    ask_machines(seams, platform, begun, memory, now).await
+}
+
+/// What is read first of a living platform, before any machine is asked.
+async fn beginning(
+    seams: &Seams,
+    platform: &ValidatedPlatform,
+    intents: &Intents,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> (Observed, Option<Stored>) {
     let setbacks = memory.setbacks(now);
-    let (mut observed, stored) = foundation(seams, &platform.identity, memory, setbacks, now).await;
-    observed.intents = intents.clone();
-    ask_machines(seams, platform, (observed, stored), memory, now).await
+    let (observed, stored) = foundation(seams, &platform.identity, memory, setbacks, now).await;
+    (Observed { intents: intents.clone(), ..observed }, stored)
 }
 
 /// Asks machines and cluster, and looks at what is to be adopted.
@@ -79,18 +96,20 @@ async fn ask_machines(
     let mut access = match &observed.cloud {
         Fact::Known { value: cloud, .. } => {
             let access = access::prepare(seams, api_endpoints(platform, cloud), cloud, stored, memory, now);
-            Access { backup: BackupPlace::of(platform), ..access }
+            Access { backup: BackupPlace::of(platform), mesh: platform.mesh.clone(), ..access }
         }
         Fact::Missing(_) => Access::none(),
     };
     if let Some(cloud) = observed.cloud.value() {
         observed.adoptees = adoptees::ask(seams, platform, cloud, memory, now).await;
     }
+    observed.dns = names::ask(seams, &platform.identity, &platform.dns, memory, now).await;
     let (talos, workload) = (seams.talos.as_ref(), seams.workload.as_ref());
     let clock = seams.clock.as_ref();
     if let Some(cloud) = observed.cloud.value() {
         observed.talos = machines::ask((talos, clock), cloud, &access, memory, now).await;
         observed.proofs = proofs::ask(talos, workload, cloud, &access).await;
+        observed.extensions = extensions::ask(talos, platform, (cloud, &observed.talos), &access, memory, now).await;
     }
     if bootstrapped {
         let (etcd, (kubernetes, answered)) = tokio::join!(
@@ -100,6 +119,11 @@ async fn ask_machines(
         observed.etcd = etcd;
         observed.kubernetes = kubernetes;
         access.answered = answered;
+        observed.mesh = mesh::ask(seams, platform, memory, now).await;
+        observed.way_in = mesh::way_in(seams, platform, &observed, &access, now).await;
+        observed.components = components::look(seams, platform, (&access, &observed.kubernetes), memory, now).await;
+        let cluster = (&access, &observed.kubernetes);
+        observed.gitops = gitops::look(seams, platform, cluster, &observed.components, memory, now).await;
         let lost = observed.etcd.value().is_none_or(|etcd| etcd.members.is_empty()) || !is_led(&observed);
         let bundle = access.bundle.clone();
         observed.backups =
@@ -125,11 +149,13 @@ fn is_led(observed: &Observed) -> bool {
 pub(crate) async fn observe_for_teardown(
     seams: &Seams,
     platform: &PlatformIdentity,
+    zone: Option<&str>,
     memory: &mut Memory,
     now: Timestamp,
 ) -> (Observed, Access) {
     let setbacks = memory.setbacks(now);
     let (mut observed, stored) = foundation(seams, platform, memory, setbacks, now).await;
+    observed.dns = names::ask_of_the_leaving(seams, platform, zone, memory, now).await;
     let decisive = |cloud: &CloudFacts| {
         let stored = observed.store.value().is_some_and(|store| !store.is_empty());
         cloud.is_empty() || (cloud.is_unused() && stored)
@@ -193,9 +219,15 @@ async fn foundation(
         adoptees: BTreeMap::new(),
         store,
         talos: BTreeMap::<MachineName, Fact<TalosFacts>>::new(),
+        extensions: BTreeMap::new(),
+        mesh: Fact::Missing(Missing::NotThereYet),
+        way_in: None,
+        dns: DnsFacts { records: Fact::Missing(Missing::NotThereYet), resolved: BTreeMap::new() },
         etcd: Fact::Missing(Missing::NotThereYet),
         kubernetes: Fact::Missing(Missing::NotThereYet),
         proofs: Proofs::default(),
+        components: Components::new(),
+        gitops: GitOpsFacts::unknown(),
         backups: BackupFacts::unknown(),
         intents: Intents::default(),
         setbacks,

@@ -14,8 +14,8 @@ mod tests;
 use std::collections::BTreeSet;
 
 use helix_crds::{
-    Adoption, ApiBudget, CostStatus, HelixMachineSpec, HelixMachineStatus, HelixPlatform, HelixPlatformStatus,
-    MachineCounts, PhaseName, RecordedService, RotationStatus, SecretNames, TeardownStatus,
+    AdoptedResource, Adoption, ApiBudget, CostStatus, HelixMachineSpec, HelixMachineStatus, HelixPlatform,
+    HelixPlatformStatus, MachineCounts, PhaseName, RecordedService, RotationStatus, SecretNames, TeardownStatus,
 };
 use helix_plan::Plan;
 use helix_plan::catalogue::Catalogue;
@@ -107,11 +107,12 @@ fn base(platform: &HelixPlatform) -> HelixPlatformStatus {
 }
 
 /// What of the specification's adoptions has been carried out, now or before.
-fn adopted(platform: &HelixPlatform, cloud: &CloudFacts) -> Vec<Adoption> {
+fn adopted(platform: &HelixPlatform, cloud: &CloudFacts) -> Vec<AdoptedResource> {
     let before = platform.status.as_ref().map(|status| status.adopted.as_slice()).unwrap_or_default();
     let named = |entry: &Adoption| Some(Named { kind: kind_of(entry.kind)?, id: entry.id });
-    let done = |entry: &&Adoption| before.contains(entry) || named(entry).is_some_and(|named| cloud.has(named));
-    platform.spec.adopt.iter().filter(done).cloned().collect()
+    let done =
+        |entry: &&Adoption| before.iter().any(|it| it == *entry) || named(entry).is_some_and(|named| cloud.has(named));
+    platform.spec.adopt.iter().filter(done).map(AdoptedResource::from).collect()
 }
 
 /// The last status with new conditions: what is shown of machines and phases was true, and says when.
@@ -200,7 +201,9 @@ pub(crate) fn setback(kind: &SetbackKind) -> String {
                 "another HelixPlatform of the same name uses this project: the {kind} {name} is labelled as its own"
             )
         }
-        SetbackKind::LimitExceeded { message } | SetbackKind::NotPermitted { message } => message.clone(),
+        SetbackKind::LimitExceeded { message }
+        | SetbackKind::NotPermitted { message }
+        | SetbackKind::Rejected { message, .. } => message.clone(),
         SetbackKind::UnderWay => "it is under way".to_owned(),
         SetbackKind::Failed { message, .. } => message.clone(),
     }

@@ -4,11 +4,17 @@
 //! have happened ([`CloudError::is_ambiguous`]); no error, `Debug` output or log line holds a secret; nothing is
 //! retried behind the engine's back, because a second attempt is a decision.
 
+mod applications;
+mod charts;
 mod cloud;
+mod git;
+mod mesh;
+mod objects;
 mod snapshots;
 mod store;
 mod talos;
 mod workload;
+mod zones;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +23,17 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
+pub use applications::Applications;
+pub use charts::{ChartError, ChartRequest, Charts, Rendering};
 pub use cloud::{Accepted, ActionFacts, ActionState, Cloud, CloudError, Owner, ProjectFacts};
+pub use git::{Git, GitError, Published};
+pub use mesh::{Mesh, MeshError};
+pub use objects::{Manifest, Objects, SecretData};
 pub use snapshots::{LARGEST_SNAPSHOT, Listed, Recovery, SnapshotError, Snapshots};
 pub use store::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
 pub use talos::{InForce, Talos, TalosCredentials, TalosError, TalosRoute};
 pub use workload::{KubernetesCredentials, Workload, WorkloadError, WorkloadRoute};
+pub use zones::{Names, Zones};
 
 use crate::project::Project;
 use crate::secrets::SecretMaker;
@@ -55,6 +67,18 @@ pub struct Seams {
     pub snapshots: Arc<dyn Snapshots>,
     /// The platform's cluster.
     pub workload: Arc<dyn Workload>,
+    /// The mesh' management service.
+    pub mesh: Arc<dyn Mesh>,
+    /// What names lead to.
+    pub names: Arc<dyn Names>,
+    /// Where components' charts come from, and what renders them.
+    pub charts: Arc<dyn Charts>,
+    /// The objects of components in the platform's cluster.
+    pub objects: Arc<dyn Objects>,
+    /// The platform's repository.
+    pub git: Arc<dyn Git>,
+    /// What Argo CD tells in the platform's cluster.
+    pub applications: Arc<dyn Applications>,
     /// Where secrets are kept.
     pub store: Arc<dyn Store>,
     /// Where secrets come from.

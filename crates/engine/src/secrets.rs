@@ -3,18 +3,21 @@
 //! The plan only says that a bundle, a certificate or a key is wanted. [`PkiMaker`] makes real ones; the in-process
 //! simulation has a maker of its own whose values need no cryptography. Where secrets are kept is the store's matter.
 
+mod hubble;
 mod keys;
 mod pki;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use helix_plan::secrets::{Authorities, ClientCertificate, SecretBundle};
+use helix_plan::secrets::{Authorities, ClientCertificate, Secret, SecretBundle};
 use jiff::Timestamp;
 
 pub use pki::PkiMaker;
+pub(crate) use values::{Sources, Trouble};
 
 /// How long a bundle's authorities are valid: ten years, as Talos makes them.
 pub const AUTHORITY_VALIDITY: Duration = Duration::from_secs(87_600 * 3_600);
@@ -51,6 +54,17 @@ pub enum ClientIdentity {
     },
 }
 
+/// A certificate for Hubble. Its `Debug` shows no key, for [`Secret`] redacts itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubbleCertificate {
+    /// The authority's certificate, PEM.
+    pub authority: String,
+    /// The certificate, PEM.
+    pub certificate: String,
+    /// Its key, PEM.
+    pub key: Secret,
+}
+
 /// Makes secrets.
 ///
 /// # Guarantees
@@ -68,6 +82,19 @@ pub trait SecretMaker: Send + Sync {
     /// Makes an SSH key and gives its public half as a line for `authorized_keys`, ending in `comment`. The private
     /// half is gone when this returns.
     fn make_ssh_public_key(&self, comment: &str) -> Result<String, SecretMakerError>;
+
+    /// Makes a password of so many letters and digits, each equally likely.
+    fn make_password(&self, characters: u8) -> Result<Secret, SecretMakerError>;
+
+    /// Issues a certificate with a new key by the authority of Hubble's, whose own key follows from the bundle: every
+    /// certificate of one bundle is trusted by whoever trusts its authority, whenever either was made.
+    fn issue_hubble_certificate(
+        &self,
+        bundle: &SecretBundle,
+        names: &[String],
+        client: bool,
+        now: Timestamp,
+    ) -> Result<HubbleCertificate, SecretMakerError>;
 
     /// Issues a client certificate with a new key, valid from `now` for `validity`, or until its authority ends.
     fn issue_client_certificate(

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use helix_crds::{HelixPlatform, HelixPlatformStatus, TeardownStatus};
 use helix_plan::catalogue::Catalogue;
 use helix_plan::check::{self, Subject};
-use helix_plan::farewell::Farewell;
+use helix_plan::farewell::{self, Farewell};
 use helix_plan::guard::{self, Guard};
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{Intents, Missing, Observed, SetbackKind};
+use helix_plan::observed::{Intents, Missing, ObjectId, Observed, SetbackKind};
 use helix_plan::report::{Block, State};
-use helix_plan::step::SNAPSHOT;
+use helix_plan::step::{MESH, RECORD, REPOSITORY, SNAPSHOT};
 use helix_plan::validated::{Rejections, ValidatedPlatform, identity_of};
 use helix_plan::{Plan, plan, plan_teardown};
 use jiff::{SignedDuration, Timestamp};
@@ -87,7 +87,7 @@ pub async fn turn(seams: &Seams, platform: &HelixPlatform, intents: &Intents, me
         plan.items.clear();
         plan.look.again_at = now;
     }
-    let (applied, done) = carry_out(seams, &validated.identity, &access, &plan, memory, now).await;
+    let (applied, done) = carry_out(seams, (&validated.identity, Some(&validated)), &access, &plan, memory, now).await;
     events.extend(done);
     if observed.cloud.value().is_some() {
         memory.scarce =
@@ -154,7 +154,10 @@ pub async fn look(
     let validated = ValidatedPlatform::new(platform, &catalogue, now)?;
     let (observed, _) = match platform.metadata.deletion_timestamp {
         None => observe::observe(seams, &validated, intents, memory, now).await,
-        Some(_) => observe::observe_for_teardown(seams, &validated.identity, memory, now).await,
+        Some(_) => {
+            let zone = farewell::zone(platform);
+            observe::observe_for_teardown(seams, &validated.identity, zone, memory, now).await
+        }
     };
     Ok(Seen { catalogue, validated, observed })
 }
@@ -171,7 +174,8 @@ async fn tear_down(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory,
         memory.look = None;
         memory.deleting = true;
     }
-    let (mut observed, access) = observe::observe_for_teardown(seams, &identity, memory, now).await;
+    let (mut observed, access) =
+        observe::observe_for_teardown(seams, &identity, farewell::zone(platform), memory, now).await;
     let mut events = learn(seams, &identity, memory, &mut observed, now).await;
     let services = services::recorded(platform, &observed);
     let farewell =
@@ -187,7 +191,7 @@ async fn tear_down(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory,
         let status = report::teardown_status(platform, &plan, account, services, now);
         return Turn { machines: Some(Vec::new()), events, ..idle(status, now) };
     }
-    let (applied, done) = carry_out(seams, &identity, &access, &plan, memory, now).await;
+    let (applied, done) = carry_out(seams, (&identity, None), &access, &plan, memory, now).await;
     events.extend(done);
     let all_done = plan.items.is_empty() && plan.report.concerns.iter().all(|c| matches!(c.state, State::Done(_)));
     let gone = all_done && hand_over(seams, &identity, &account.clone().unwrap_or_default(), now, &mut events).await;
@@ -279,27 +283,36 @@ fn enforce(
 /// Applies the plan and remembers what its steps met.
 async fn carry_out(
     seams: &Seams,
-    identity: &PlatformIdentity,
+    (identity, wanted): (&PlatformIdentity, Option<&ValidatedPlatform>),
     access: &Access,
     plan: &Plan,
     memory: &mut Memory,
     now: Timestamp,
 ) -> (Vec<Applied>, Vec<Event>) {
-    let applied =
-        apply::apply(Applier { seams, platform: identity, access, in_hand: &memory.in_hand, now }, plan).await;
+    let composed =
+        memory.installations.iter().filter_map(|(it, kept)| Some((*it, Arc::clone(kept.composed.as_ref()?))));
+    let composed = composed.collect();
+    let tree = memory.gitops.tree();
+    let (in_hand, tree) = (&memory.in_hand, tree.as_ref());
+    let applier = Applier { seams, platform: identity, access, in_hand, wanted, tree, composed: &composed, now };
+    let applied = apply::apply(applier, plan).await;
     memory.look = Some(plan.look);
     // Steps may have taken long: pauses count from now on.
     let met_at = seams.clock.now();
     let mut events = Vec::new();
     for step in &applied {
+        let (repaired, pause) = learn_of_component(step, memory);
         match &step.result {
             Ok(()) => {
-                match step.rest {
+                match step.rest.or(pause) {
                     Some(pause) => memory.succeeded_slowly(step.target.clone(), pause, met_at),
                     None => memory.succeeded(&step.target),
                 }
                 // A snapshot has only been begun; how it ends is told then.
-                if !step.begun {
+                if let Some(objects) = repaired {
+                    let message = format!("{}: put right what others had changed: {objects}", step.target);
+                    events.push(Event { reason: "DriftRepaired", message, warning: false });
+                } else if !step.begun {
                     events.push(Event { reason: "StepDone", message: step.what.clone(), warning: false });
                 }
             }
@@ -311,12 +324,36 @@ async fn carry_out(
             }
         }
         memory.configured.extend(step.configured.clone());
+        if step.kind == REPOSITORY {
+            // Done or not, the branch may be another than it was.
+            memory.gitops.touched();
+        }
         if step.kind == SNAPSHOT {
             // Done or not, the bucket may be another than it was.
             memory.snapshots = None;
         }
+        if step.kind == RECORD {
+            // And so may the zone.
+            memory.records = None;
+        }
+        if step.kind == MESH {
+            memory.mesh = None;
+        }
     }
     (applied, events)
+}
+
+/// Takes notice of what was done to a component, or tried: what others had changed and was put right, in words, and how
+/// long to rest before the same is done again.
+fn learn_of_component(step: &Applied, memory: &mut Memory) -> (Option<String>, Option<SignedDuration>) {
+    if let Some(component) = step.component {
+        memory.touched(component);
+    }
+    let (Ok(()), Some(component)) = (&step.result, step.component) else { return (None, None) };
+    let (repaired, pause) = memory.did(component, &step.target, step.objects.as_ref());
+    let told = |(_, objects): &(String, Vec<ObjectId>)| objects.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let told = step.objects.as_ref().map(told).filter(|_| repaired);
+    (told.map(|objects| objects.join(", ")), pause)
 }
 
 /// At once after a step, because its effect is news; else when the plan or a setback's end says.

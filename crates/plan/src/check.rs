@@ -4,8 +4,12 @@
 //! no code with the planner but the types; a mistake there should not be repeated here.
 
 mod adoption;
+mod components;
 mod day_two;
+mod labelled;
 mod leaving;
+mod names;
+mod ports;
 mod restore;
 mod rotation;
 
@@ -65,7 +69,7 @@ pub struct Check {
 }
 
 /// Every invariant that a plan can show.
-pub const CHECKS: [Check; 21] = [
+pub const CHECKS: [Check; 27] = [
     Check { invariant: 1, name: "one-server-per-machine", backs: &[], find: one_server_per_machine },
     Check { invariant: 2, name: "only-what-is-ours", backs: &[Guard::ProofOfOrigin], find: only_what_is_ours },
     Check { invariant: 2, name: "adopted-only-as-named", backs: &[], find: adoption::only_as_named },
@@ -115,7 +119,7 @@ pub const CHECKS: [Check; 21] = [
         backs: &[Guard::SecretsLast],
         find: secrets_outlive_servers,
     },
-    Check { invariant: 2, name: "labelled-as-ours", backs: &[], find: everything_is_labelled },
+    Check { invariant: 2, name: "labelled-as-ours", backs: &[], find: labelled::as_ours },
     Check {
         invariant: 10,
         name: "destroyed-only-as-approved",
@@ -136,7 +140,18 @@ pub const CHECKS: [Check; 21] = [
     },
     Check { invariant: 0, name: "authorities-go-only-when-known", backs: &[], find: rotation::only_when_known },
     Check { invariant: 12, name: "one-step-per-target", backs: &[], find: one_step_per_target },
-    Check { invariant: 13, name: "admin-ports-guarded", backs: &[], find: admin_ports_guarded },
+    Check { invariant: 2, name: "only-our-records", backs: &[], find: names::only_our_records },
+    Check { invariant: 13, name: "admin-ports-guarded", backs: &[], find: ports::guarded },
+    Check { invariant: 13, name: "narrowed-only-when-proved", backs: &[], find: ports::narrowed_only_when_proved },
+    Check { invariant: 13, name: "only-the-ingress-is-exposed", backs: &[], find: components::only_ingress_is_exposed },
+    Check { invariant: 0, name: "what-holds-data-is-kept", backs: &[], find: components::data_is_kept },
+    Check { invariant: 9, name: "no-rendered-secret", backs: &[], find: components::no_rendered_secret },
+    Check {
+        invariant: 13,
+        name: "policies-and-predecessors-first",
+        backs: &[],
+        find: components::each_after_its_needs,
+    },
 ];
 
 /// Holds a plan against every invariant; an empty answer lets it pass.
@@ -227,8 +242,10 @@ fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
             rest.into_iter().chain(group).collect()
         }
         Step::CreateLoadBalancer(new) => vec![(Network, new.network)],
-        // What is not the platform's yet is judged by a row of its own.
+        // What is not the platform's yet is judged by a row of its own, and so are records, which have no id.
         Step::AdoptResource { .. }
+        | Step::ChangeRecord(_)
+        | Step::ChangeMesh(_)
         | Step::CreateSecretBundle
         | Step::CreateNetwork(_)
         | Step::CreateFirewall(_)
@@ -251,6 +268,11 @@ fn touches(step: &Step) -> Vec<(ResourceKind, u64)> {
         | Step::DeleteNode { .. }
         | Step::DeleteService(_)
         | Step::DeleteClaim(_)
+        | Step::RenderChart { .. }
+        | Step::ApplyObjects { .. }
+        | Step::PutSecret { .. }
+        | Step::PruneObjects { .. }
+        | Step::PublishTree { .. }
         | Step::ForgetSecrets => Vec::new(),
     }
 }
@@ -350,42 +372,10 @@ fn secrets_outlive_servers(subject: &Subject<'_>, cloud: &CloudFacts, _: &StoreF
     Vec::new()
 }
 
-/// Labels of what is made: ours, and nothing but what the names of platform, pool and machine say.
-fn everything_is_labelled(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<String> {
-    const KNOWN: [&str; 4] = [labels::PLATFORM_UID, labels::PLATFORM, labels::POOL, labels::MACHINE];
-    steps(subject)
-        .filter_map(|step| match step {
-            Step::CreateNetwork(new) => Some((step, &new.labels)),
-            Step::CreateFirewall(new) => Some((step, &new.labels)),
-            Step::CreateLoadBalancer(new) => Some((step, &new.labels)),
-            Step::CreateServer(new) => Some((step, &new.labels)),
-            Step::CreateSshKey { labels, .. } | Step::CreatePlacementGroup { labels, .. } => Some((step, labels)),
-            _ => None,
-        })
-        .filter(|(_, labels)| !subject.identity.owns(labels) || labels.keys().any(|key| !KNOWN.contains(&key.as_str())))
-        .map(|(step, _)| format!("{step} with labels that are not the platform's own"))
-        .collect()
-}
-
 fn one_step_per_target(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<String> {
     let mut seen = BTreeSet::new();
     steps(subject)
         .filter(|step| !seen.insert(step.target()))
         .map(|step| format!("two steps for {}", step.target()))
-        .collect()
-}
-
-fn admin_ports_guarded(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<String> {
-    let Some(allowlist) = subject.platform.map(|platform| &platform.api_allowlist) else { return Vec::new() };
-    let rules = |step: &Step| match step {
-        Step::CreateFirewall(new) => new.rules.clone(),
-        Step::SetFirewallRules { rules, .. } => rules.clone(),
-        _ => Vec::new(),
-    };
-    steps(subject)
-        .flat_map(|step| rules(step).into_iter().map(move |rule| (step, rule)))
-        .flat_map(|(step, rule)| rule.sources.into_iter().map(move |source| (step, source)))
-        .filter(|(_, source)| !allowlist.contains(source))
-        .map(|(step, source)| format!("{step} admits {source}, which is not in apiAllowlist"))
         .collect()
 }

@@ -19,6 +19,7 @@ mod hcloud_csi;
 mod kube_prometheus_stack;
 mod langgraph;
 mod longhorn;
+mod manifests;
 mod nearest;
 mod netbird_operator;
 mod ollama;
@@ -30,9 +31,15 @@ mod traefik;
 pub mod values;
 mod weave;
 
+use serde::{Serialize, Serializer};
+
+pub use argo_cd::applications::ROOT as ROOT_APPLICATION;
+pub(crate) use argo_cd::applications::applications;
+pub use authentik::kubernetes_issuer;
 pub use entry::{Chart, Digest, Entry, Home, PodSecurity, Probe, Source, Supports};
+pub use manifests::{Stage, Writer, digest, images, is_exposed, manifests, stage, writer};
 pub use nearest::nearest;
-pub use order::{Wanted, WantedChart, talos_extensions, wanted};
+pub use order::{Wanted, WantedChart, asked, talos_extensions, wanted};
 pub use secrets::{SecretKey, SecretValue, SecretWanted};
 pub use weave::{matrix, namespaces};
 
@@ -110,6 +117,12 @@ impl Component {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|component| component.name() == name)
+    }
+}
+
+impl Serialize for Component {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

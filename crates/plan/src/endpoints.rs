@@ -36,7 +36,8 @@ pub fn api_url(host: &str) -> String {
 pub fn api_endpoints(platform: &ValidatedPlatform, cloud: &CloudFacts) -> ApiEndpoints {
     let front = match &platform.endpoint {
         Endpoint::LoadBalancer { public: true } => {
-            cloud.load_balancers.first().and_then(|balancer| balancer.public_ipv4).map(|ip| api_url(&ip.to_string()))
+            let open = cloud.load_balancers.first().filter(|balancer| balancer.public);
+            open.and_then(|balancer| balancer.public_ipv4).map(|ip| api_url(&ip.to_string()))
         }
         Endpoint::LoadBalancer { public: false } => None,
         Endpoint::Dns { host } => Some(api_url(host)),

@@ -11,9 +11,13 @@
 
 mod adopt;
 pub mod assumed;
+mod components;
 pub mod durations;
 mod effect;
+mod gitops;
 mod leave;
+mod mesh;
+mod names;
 mod settle;
 
 use std::collections::BTreeMap;
@@ -167,7 +171,7 @@ impl<'p> World<'p> {
         observed.setbacks.retain(|setback| !matches!(setback.kind, SetbackKind::Failed { .. }));
         let named = observed.adoptees.keys().map(|named| named.id).max().unwrap_or(0);
         let first_id = observed.cloud.value().map_or(0, assumed::highest_id).max(named) + 1;
-        Self {
+        let mut world = Self {
             observed,
             platform,
             now,
@@ -176,7 +180,9 @@ impl<'p> World<'p> {
             configured: BTreeMap::new(),
             installed: BTreeMap::new(),
             away: BTreeMap::new(),
-        }
+        };
+        world.render_what_has_no_chart();
+        world
     }
 
     fn new_id(&mut self) -> u64 {
@@ -258,7 +264,7 @@ fn play(
 fn note_waits(report: &Report, awaits: &mut Vec<String>) {
     for concern in &report.concerns {
         match &concern.state {
-            State::WaitingOn(Wait::Phase(_) | Wait::Concern(_)) => {}
+            State::WaitingOn(Wait::Phase(_) | Wait::Concern(_) | Wait::Components(_)) => {}
             State::WaitingOn(wait) => {
                 let text = wait.to_string();
                 if !awaits.contains(&text) {

@@ -52,6 +52,8 @@ guards! {
     ReplacementFirst = "replacement-first",
     /// Secrets are forgotten when no server is left.
     SecretsLast = "secrets-last",
+    /// A restore is made once by what asked for it.
+    RestoreOnce = "restore-once",
     /// What is deleted with a platform is written down before.
     WrittenDown = "written-down-first",
     /// What was made inside the cluster is deleted by its proof alone.

@@ -7,6 +7,10 @@ mod adoptee;
 mod backups;
 mod cloud;
 mod cluster;
+mod components;
+mod dns;
+mod gitops;
+mod mesh;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +28,13 @@ pub use cluster::{
     KubernetesFacts, MachineStage, NodeFacts, NodeTaint, NotVersions, PodFacts, Readiness, ServiceFacts, ServiceState,
     StoreFacts, TalosFacts,
 };
+
+pub use components::{
+    ComponentFacts, Components, Health, Installed, ObjectId, ObjectState, Rendered, SecretState, Surplus,
+};
+pub use dns::{APEX, DnsFacts, Record, host};
+pub use gitops::{Application, GitOpsFacts, Published, TreeFacts};
+pub use mesh::{MeshFacts, MeshNetwork, MeshPeer};
 
 use crate::names::MachineName;
 
@@ -106,12 +117,24 @@ pub struct Observed {
     pub store: Fact<StoreFacts>,
     /// What each machine's Talos says; a machine that was not asked is absent.
     pub talos: BTreeMap<MachineName, Fact<TalosFacts>>,
+    /// The system extensions of each configured machine's image, as in `iscsi-tools`; asked for where something needs one.
+    pub extensions: BTreeMap<MachineName, Fact<BTreeSet<String>>>,
     /// The etcd membership, as one healthy member sees it.
     pub etcd: Fact<EtcdFacts>,
     /// The workload cluster, as its API server tells.
     pub kubernetes: Fact<KubernetesFacts>,
     /// Who answers those whom the next stage of a rotation of authorities makes: asked for while one is under way.
     pub proofs: Proofs,
+    /// What is known of its names.
+    pub dns: DnsFacts,
+    /// The mesh by which people come in; asked for where one is wanted.
+    pub mesh: Fact<MeshFacts>,
+    /// When Helix has come in by itself, without the load balancer; asked for where ports are to close.
+    pub way_in: Option<Timestamp>,
+    /// What is known of the components of the cluster.
+    pub components: Components,
+    /// What is in the platform's repository, and who syncs it.
+    pub gitops: GitOpsFacts,
     /// What is in the bucket of backups.
     pub backups: BackupFacts,
     /// What users ask of single machines.
@@ -148,9 +171,15 @@ impl Observed {
             adoptees: BTreeMap::new(),
             store: Fact::known(StoreFacts::default(), at),
             talos: BTreeMap::new(),
+            extensions: BTreeMap::new(),
             etcd: Fact::Missing(Missing::NotThereYet),
             kubernetes: Fact::Missing(Missing::NotThereYet),
             proofs: Proofs::default(),
+            dns: DnsFacts { records: Fact::known(Vec::new(), at), resolved: BTreeMap::new() },
+            mesh: Fact::known(MeshFacts::default(), at),
+            way_in: None,
+            components: Components::new(),
+            gitops: GitOpsFacts::unknown(),
             backups: BackupFacts::unknown(),
             intents: Intents::default(),
             setbacks: Vec::new(),
@@ -209,6 +238,13 @@ pub enum SetbackKind {
     /// The token may not do this (`unauthorized`, `forbidden`, `token_readonly`).
     NotPermitted {
         /// Hetzner's words.
+        message: String,
+    },
+    /// It will be refused for as long as nobody changes what was asked for.
+    Rejected {
+        /// A stable reason, as in the error's `reason()`.
+        reason: &'static str,
+        /// The error, without secrets.
         message: String,
     },
     /// It was accepted, and its effect takes a while to show.

@@ -26,7 +26,7 @@ impl Owned {
     /// Whether the taint is Helix'.
     #[must_use]
     pub fn has(&self, taint: &NodeTaint) -> bool {
-        self.taints.contains(&(taint.key.clone(), taint.effect.clone()))
+        self.taints.iter().any(|(key, effect)| *key == taint.key && *effect == taint.effect)
     }
 }
 

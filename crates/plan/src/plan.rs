@@ -13,7 +13,7 @@ use crate::approval::Destruction;
 use crate::approval::manual::Gate;
 use crate::farewell::Farewell;
 use crate::observed::{CloudFacts, Fact, Missing, Observed, StoreFacts};
-use crate::phases::{Concern, Context, Outcome, adoption, teardown};
+use crate::phases::{Concern, Context, Outcome, Setbacks, adoption, teardown};
 use crate::report::{ConcernReport, Report, State, Wait};
 use crate::step::{Lane, Step, Target};
 use crate::validated::ValidatedPlatform;
@@ -146,16 +146,18 @@ pub(crate) fn plan_under(
 ) -> Plan {
     let (cloud, store) = match known(observed) {
         Ok(known) => known,
-        Err(missing) => return Plan::blind(missing, Concern::of(platform.until), now),
+        Err(missing) => return Plan::blind(missing, Concern::of(platform), now),
     };
     let context = Context::new(platform, observed, cloud, store, now);
+    let setbacks = Setbacks::fresh(&observed.setbacks, now);
+    let to_adopt = adoption::pending(&context);
     let mut outcomes: Vec<(Concern, Outcome)> = Vec::new();
     let mut unready = None;
     let mut unfounded = None;
-    for concern in Concern::of(platform.until) {
+    for concern in Concern::of(platform) {
         let mut outcome = concern.plan(&context);
-        outcome.heed(&observed.setbacks, now);
-        outcome.leave_out(|step| adoption::takes_the_place_of(&context, step), Wait::Concern(Concern::Adoption));
+        outcome.heed(&setbacks);
+        outcome.leave_out(|step| adoption::takes_the_place_of(&to_adopt, step), Wait::Concern(Concern::Adoption));
         if let Some(gate) = gate {
             outcome.ask(gate);
         }
@@ -195,7 +197,7 @@ pub fn plan_teardown(farewell: &Farewell, observed: &Observed, now: Timestamp) -
     match known(observed) {
         Ok((cloud, store)) => {
             let mut outcome = teardown::plan(farewell, observed, cloud, store, now);
-            outcome.heed(&observed.setbacks, now);
+            outcome.heed(&Setbacks::fresh(&observed.setbacks, now));
             let outcomes = vec![(Concern::Teardown, outcome)];
             let look = Look::after(&outcomes, observed, now);
             assemble(outcomes, look)

@@ -10,6 +10,7 @@ pub mod cluster;
 mod names;
 mod parse;
 mod ranges;
+mod remedy;
 pub mod render;
 mod verdict;
 mod words;
@@ -20,6 +21,7 @@ use std::fmt;
 pub use names::NamePattern;
 pub use parse::ParseError;
 pub use ranges::{METADATA, Ranges, RangesError};
+pub use remedy::{NoRemedy, remedy};
 pub use verdict::{Node, Party, Verdict};
 
 /// Pods of one namespace.
@@ -78,7 +80,7 @@ pub enum Target {
     ApiServer,
     /// Addresses outside the cluster.
     Ranges(Ranges),
-    /// Names outside the cluster; the addresses are those that the cluster's DNS gave to this very caller.
+    /// Names outside the cluster; the addresses are those that the cluster's DNS gave to any pod of the same machine.
     Names(BTreeSet<NamePattern>),
     /// The cluster's DNS.
     Resolver(Lookups),
@@ -159,7 +161,9 @@ impl Ports {
         Self::Only([Protocol::Tcp, Protocol::Udp].map(|protocol| Port { number, protocol }).into())
     }
 
-    fn has(&self, port: Port) -> bool {
+    /// Whether the port is one of them.
+    #[must_use]
+    pub fn have(&self, port: Port) -> bool {
         match self {
             Self::Any => true,
             Self::Only(ports) => ports.contains(&port),

@@ -2,6 +2,10 @@
 //! messages are derived from. Nothing here decides; it only puts decisions into words.
 
 mod block;
+mod component;
+mod extensions;
+mod ports;
+mod reach;
 mod restore;
 mod wait;
 
@@ -9,6 +13,10 @@ use helix_crds::PhaseName;
 use jiff::Timestamp;
 
 pub use block::Block;
+pub use component::Obstacle;
+pub use extensions::ExtensionsMissing;
+pub use ports::PortsOpen;
+pub use reach::Reach;
 pub use restore::{RestoreRefusal, WayBack};
 pub use wait::Wait;
 

@@ -2,39 +2,32 @@
 //! is needed to carry it out: whoever applies it decides nothing.
 
 mod kind;
+mod mesh;
 mod nature;
 mod new;
 mod node_patch;
+mod records;
 
-use std::fmt;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
 pub use kind::ResourceKind;
-pub use nature::{SNAPSHOT, Target};
+pub use mesh::MeshChange;
+pub use nature::{COMPONENT, Lane, MESH, RECORD, REPOSITORY, SNAPSHOT, Target};
 pub use new::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer};
 pub use node_patch::NodePatch;
+pub use records::RecordChange;
 
+use crate::components::Component;
 use crate::disruption::Mark;
 use crate::names::MachineName;
-use crate::observed::{ClaimFacts, FirewallRule, LoadBalancerService, PodFacts, RestoreRecord, ServiceFacts, Tags};
+use crate::observed::{
+    ClaimFacts, FirewallRule, LoadBalancerService, ObjectId, PodFacts, RestoreRecord, ServiceFacts, Tags,
+};
 use crate::render::machine_config::{ConfigDigest, MachineConfigInputs};
 use crate::secrets::RotationStage;
-
-/// Which part of the token's budget pays for a step; an earlier lane goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Lane {
-    /// Deleting what is no longer wanted: it stops costs.
-    Teardown,
-    /// The control plane and what it stands on.
-    ControlPlane,
-    /// Worker machines.
-    Workers,
-    /// Looking whether all is still as it should be.
-    Drift,
-}
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -312,6 +305,45 @@ pub enum Step {
     DeleteService(ServiceFacts),
     /// Let the cluster's own controllers remove the volume of a claim, and the pods that use it.
     DeleteClaim(ClaimFacts),
+    /// Render a component's chart, and keep what comes of it.
+    RenderChart {
+        /// The component.
+        component: Component,
+        /// The chart's version.
+        version: String,
+    },
+    /// Make objects of a component in the cluster what they should be.
+    ApplyObjects {
+        /// The component.
+        component: Component,
+        /// What all its objects were made from: where that is another one by now, nothing is applied.
+        key: String,
+        /// Which, in the order of application.
+        objects: Vec<ObjectId>,
+    },
+    /// Make a Secret of a component, or put right what differs in it.
+    PutSecret {
+        /// The component.
+        component: Component,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// Commit the GitOps tree to the platform's repository.
+    PublishTree {
+        /// The repository's URL.
+        repository: String,
+        /// The tree's digest: where it is another one by now, nothing is published.
+        digest: String,
+    },
+    /// Delete objects that a component no longer has.
+    PruneObjects {
+        /// The component.
+        component: Component,
+        /// Which, each with its UID, in the order of deletion.
+        objects: Vec<(ObjectId, String)>,
+    },
     /// Take a volume from the server that has it.
     DetachVolume {
         /// The volume's id.
@@ -348,12 +380,10 @@ pub enum Step {
         /// Its labels from now on, Helix' own taken away.
         labels: Tags,
     },
+    /// Tell the mesh' management service something.
+    ChangeMesh(MeshChange),
+    /// Change a DNS record at Hetzner.
+    ChangeRecord(RecordChange),
     /// Forget bundle, bootstrap record and client configurations: the last step of a teardown.
     ForgetSecrets,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.verb(), self.target())
-    }
 }

@@ -5,37 +5,45 @@
 
 mod adopt;
 mod backup;
+mod dns;
+mod image;
 mod layers;
 mod network;
 mod pace;
 mod pools;
+mod ports;
 mod quantity;
 mod rejection;
 mod schedule;
+mod sign_on;
 mod versions;
 mod window;
 
-use helix_crds::{
-    DiskEncryption, EndpointType, HelixPlatform, HelixPlatformSpec, Management, PhaseName, ProviderSpec, WorkerPool,
-};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use helix_crds::{DiskEncryption, EndpointType, HelixPlatform, HelixPlatformSpec, Management, PhaseName, ProviderSpec};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use semver::Version;
 
 pub use adopt::{Adoption, kind_of};
 pub use backup::{Bucket, EtcdBackup, RestoreFrom};
+pub use dns::Dns;
 pub use helix_crds::{ApprovalMode, Spread};
 pub use layers::Layers;
 pub use pace::{Pace, Remediation, Share};
+pub use ports::{AdminPorts, MeshAccount};
 pub use rejection::{Rejection, Rejections};
 pub use schedule::Schedule;
 pub use window::Window;
 
 use crate::approval::Approved;
 use crate::catalogue::{Architecture, Catalogue, EurMonthly, Source};
+use crate::components::{Component, Wanted, talos_extensions, wanted};
 use crate::names::PlatformIdentity;
 use crate::observed::NodeTaint;
-use crate::render::machine_config::Storage;
+use crate::render::machine_config::{Storage, TrustedIssuer};
 
 /// The private network as it is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,10 +157,16 @@ pub struct ValidatedPlatform {
     pub endpoint: Endpoint,
     /// Who may reach the admin ports, as CIDRs, sorted.
     pub api_allowlist: Vec<String>,
+    /// Whether they are to close to all but Helix itself.
+    pub ports: AdminPorts,
+    /// The mesh by which people come in, if there is one.
+    pub mesh: Option<MeshAccount>,
     /// Image factory schematic, 64 hex digits.
     pub schematic: String,
     /// Labels that a snapshot must have besides those of version and schematic; `None` for any value.
     pub snapshot_labels: Vec<(String, Option<String>)>,
+    /// System extensions that the image of every machine must hold for what runs on it, as in `siderolabs/iscsi-tools`.
+    pub extensions: BTreeSet<&'static str>,
     /// The control planes.
     pub control_plane: Pool,
     /// The worker pools.
@@ -163,6 +177,10 @@ pub struct ValidatedPlatform {
     pub pace: Pace,
     /// When a lost machine is given up.
     pub remediation: Remediation,
+    /// Whom the API server believes about people, besides its own authority.
+    pub trusted_issuer: Option<TrustedIssuer>,
+    /// Its names, and who writes their records.
+    pub dns: Dns,
     /// Regular snapshots of etcd.
     pub backup: Option<EtcdBackup>,
     /// The snapshot that etcd is to be restored from, should it be lost.
@@ -175,6 +193,12 @@ pub struct ValidatedPlatform {
     pub approved: Approved,
     /// Where prices come from.
     pub prices: Source,
+    /// What runs in the cluster, as it is wanted.
+    pub layers: Layers,
+    /// What of that cannot be acted on; it holds up the components that it concerns, and nothing else.
+    pub refused: Vec<Rejection>,
+    /// The components up to the last phase, in the order in which they are installed.
+    pub components: Arc<[Wanted]>,
 }
 
 impl ValidatedPlatform {
@@ -194,6 +218,7 @@ impl ValidatedPlatform {
         let network = network::validate(&hetzner.network, machines, &mut rejections);
         let endpoint = endpoint(spec, &mut rejections);
         let api_allowlist = network::allowlist(&hetzner.api_allowlist, &mut rejections);
+        let ports = ports::admin_ports(spec, hetzner, &mut rejections);
         network::locations_in_zone(spec, catalogue, &hetzner.network.zone, &mut rejections);
         network::attachments(machines, &endpoint, &mut rejections);
         pools::placement_groups(&control_plane, &workers, &mut rejections);
@@ -202,12 +227,17 @@ impl ValidatedPlatform {
         let pace = pace::pace(spec, &mut rejections);
         let remediation = pace::remediation(&spec.remediation, &mut rejections);
         let backup = backup::etcd(spec, &identity, &mut rejections);
+        // What is refused of the layers above does not stop the machines.
+        let judged = Layers::judge(platform);
+        let layers = judged.as_ref().ok().map(|(layers, _)| layers);
+        let dns = dns::dns(spec, endpoint.as_ref(), layers, &mut rejections);
         not_built(spec, &mut rejections);
-        schematic(&hetzner.image.schematic, &mut rejections);
-        let snapshot_labels = snapshot_labels(hetzner.image.snapshot_selector.as_deref(), &mut rejections);
+        image::schematic(&hetzner.image.schematic, &mut rejections);
+        let snapshot_labels = image::snapshot_labels(hetzner.image.snapshot_selector.as_deref(), &mut rejections);
         let (Some(versions), Some(network), Some(endpoint)) = (versions, network, endpoint) else {
             return Err(rejections);
         };
+        let (layers, refused) = judged?;
         pools::check_all_patches(&control_plane, &workers, &versions.talos, &mut rejections);
         rejections.into_result(Self {
             identity,
@@ -217,19 +247,27 @@ impl ValidatedPlatform {
             network,
             endpoint,
             api_allowlist,
+            ports,
+            mesh: ports::mesh(spec),
             schematic: hetzner.image.schematic.clone(),
             snapshot_labels,
+            extensions: talos_extensions(&layers),
             control_plane,
             workers,
             adoptions,
             pace,
             remediation,
+            trusted_issuer: sign_on::trusted_issuer(spec),
+            dns,
             backup,
             restore_from: RestoreFrom::of(platform),
             approval: spec.approval,
             rotate_authorities: rotate_authorities(platform),
             approved: Approved::of(platform),
             prices: catalogue.source,
+            components: wanted(&layers).into(),
+            layers,
+            refused: refused.into_vec(),
         })
     }
 
@@ -242,6 +280,12 @@ impl ValidatedPlatform {
     #[must_use]
     pub fn pool(&self, name: &str) -> Option<&Pool> {
         self.pools().find(|pool| pool.name == name)
+    }
+
+    /// What is wanted of a component; `None` where it is not asked for, or not yet.
+    #[must_use]
+    pub fn component(&self, component: Component) -> Option<&Wanted> {
+        self.components.iter().find(|wanted| wanted.component == component)
     }
 
     /// How many machines are wanted.
@@ -325,37 +369,6 @@ fn endpoint(spec: &HelixPlatformSpec, rejections: &mut Rejections) -> Option<End
     }
 }
 
-fn schematic(schematic: &str, rejections: &mut Rejections) {
-    const DIGITS: usize = 64;
-    if schematic.len() != DIGITS || !schematic.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
-        rejections.add(
-            "spec.provider.hetzner.image.schematic",
-            format!("`{schematic}` is no schematic id"),
-            "write the 64 hex digits that the image factory returned",
-        );
-    }
-}
-
-/// Reads a selector of labels and their values, as in `team=a,tested`; Hetzner's other operators are not needed here.
-fn snapshot_labels(selector: Option<&str>, rejections: &mut Rejections) -> Vec<(String, Option<String>)> {
-    let mut labels = Vec::new();
-    for part in selector.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let (key, value) = match part.split_once('=') {
-            Some((key, value)) => (key, Some(value.trim_start_matches('=').to_owned())),
-            None => (part, None),
-        };
-        if key.contains([' ', '!', '(', ')']) || value.as_ref().is_some_and(|value| value.contains([' ', '(', ')'])) {
-            rejections.add(
-                "spec.provider.hetzner.image.snapshotSelector",
-                format!("`{part}` is neither a label nor a label with its value"),
-                "write labels that the snapshot must have, as in team=a,tested",
-            );
-        }
-        labels.push((key.to_owned(), value));
-    }
-    labels
-}
-
 /// What the resource can say but this Helix cannot do; refused rather than passed over in silence.
 fn not_built(spec: &HelixPlatformSpec, rejections: &mut Rejections) {
     if spec.management == Management::SelfManaged {
@@ -368,12 +381,11 @@ fn not_built(spec: &HelixPlatformSpec, rejections: &mut Rejections) {
         rejections.not_implemented("spec.policies", "judging plans by policies", "leave it out");
     }
     for (index, pool) in spec.worker_pools.iter().enumerate() {
-        let WorkerPool { autoscale, storage, .. } = pool;
-        if autoscale.is_some() {
+        if pool.autoscale.is_some() {
             let field = format!("spec.workerPools[{index}].autoscale");
             rejections.not_implemented(field, "autoscaling", "write replicas");
         }
-        if storage.as_ref().is_some_and(|storage| storage.volume.is_some()) {
+        if pool.storage.as_ref().is_some_and(|storage| storage.volume.is_some()) {
             let field = format!("spec.workerPools[{index}].storage.volume");
             rejections.not_implemented(field, "storage on volumes", "write systemDisk");
         }

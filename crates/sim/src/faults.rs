@@ -1,51 +1,20 @@
-//! Faults that can be injected: a closed list of what goes wrong at Hetzner and in the machines that boot there.
+//! Faults that can be injected: a closed list of what goes wrong at Hetzner, in the machines that boot there and in
+//! what runs on them.
 //!
 //! A fault says what goes wrong and where it strikes; an [`Injection`] says how often. Chance comes from the world's
 //! seed, so a failing run is repeated by its seed. How a fault on a call looks on the wire is the servers' business:
 //! here it is only matched and counted.
+
+mod calls;
+mod components;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::calls::{CallFault, CallPattern};
 use crate::world::Rng;
-
-/// Which calls a fault strikes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CallPattern {
-    /// `GET`, `POST`, …; absent for any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    /// The path below `/v1`, or `/s3/BUCKET/KEY` at the object store, segment by segment, `*` for any one segment and a last `**` for any rest; absent for any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-}
-
-impl CallPattern {
-    /// Calls of `method` on `path`.
-    #[must_use]
-    pub fn new(method: &str, path: &str) -> Self {
-        Self { method: Some(method.to_owned()), path: Some(path.to_owned()) }
-    }
-
-    fn matches(&self, method: &str, path: &str) -> bool {
-        let path_matches = |pattern: &str| {
-            let (mut wanted, mut found) = (pattern.split('/'), path.split('/'));
-            loop {
-                match (wanted.next(), found.next()) {
-                    (None, None) | (Some("**"), _) => return true,
-                    (Some("*"), Some(_)) => {}
-                    (Some(a), Some(b)) if a == b => {}
-                    _ => return false,
-                }
-            }
-        };
-        self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-            && self.path.as_deref().is_none_or(path_matches)
-    }
-}
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,40 +116,52 @@ pub enum Fault {
         #[serde(default)]
         server: Option<String>,
     },
+    /// Its repository has a chart no more, in no version.
+    ChartWithdrawn {
+        /// The chart.
+        chart: String,
+    },
+    /// A chart's archives are others than they were, under the versions that they had.
+    ChartRepublished {
+        /// The chart.
+        chart: String,
+    },
+    /// A PostgreSQL cluster loses its primary, and another instance takes over.
+    DatabaseFailsOver {
+        /// Name of the cluster; absent for any.
+        #[serde(default)]
+        cluster: Option<String>,
+    },
+    /// Longhorn's volumes have no healthy copy any more.
+    VolumeFaults {
+        /// Name of the volume; absent for all.
+        #[serde(default)]
+        volume: Option<String>,
+    },
+    /// The authority refuses certificates.
+    CertificateNotIssued {
+        /// Name of the certificate; absent for all.
+        #[serde(default)]
+        certificate: Option<String>,
+    },
+    /// Applications of Argo CD degrade, whatever their objects say.
+    ApplicationDegrades {
+        /// Name of the Application; absent for all.
+        #[serde(default)]
+        application: Option<String>,
+    },
+    /// Containers end as soon as they start, so that their pods are never ready.
+    PodCrashes {
+        /// Namespace of the pods; absent for any.
+        #[serde(default)]
+        namespace: Option<String>,
+        /// What the pods' names begin with, as in the name of their Deployment.
+        prefix: String,
+    },
     /// Every token is unknown: 401 `unauthorized`.
     TokenRevoked,
     /// Every token may only read: 401 `token_readonly`.
     TokenReadonly,
-}
-
-/// How a fault on a call is to be acted out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallFault {
-    /// See [`Fault::RequestLost`].
-    RequestLost,
-    /// See [`Fault::AnswerLost`].
-    AnswerLost,
-    /// See [`Fault::AnswerDelayed`].
-    AnswerDelayed {
-        /// Milliseconds of wall time.
-        millis: u64,
-    },
-    /// See [`Fault::RequestRepeated`].
-    RequestRepeated,
-    /// See [`Fault::AnswerGarbled`].
-    AnswerGarbled,
-    /// See [`Fault::AnswerTruncated`].
-    AnswerTruncated,
-    /// See [`Fault::Refused`].
-    Refused {
-        /// The code on the wire.
-        code: String,
-    },
-    /// See [`Fault::RateLimited`].
-    RateLimited {
-        /// Seconds until the reset.
-        reset_seconds: u32,
-    },
 }
 
 impl Fault {
@@ -201,6 +182,13 @@ impl Fault {
             | Self::Retired { .. }
             | Self::ActionFails { .. }
             | Self::NeverBoots { .. }
+            | Self::ChartWithdrawn { .. }
+            | Self::ChartRepublished { .. }
+            | Self::DatabaseFailsOver { .. }
+            | Self::VolumeFaults { .. }
+            | Self::CertificateNotIssued { .. }
+            | Self::ApplicationDegrades { .. }
+            | Self::PodCrashes { .. }
             | Self::TokenRevoked
             | Self::TokenReadonly => return None,
         };

@@ -19,6 +19,7 @@ mod reply;
 mod servers;
 mod ssh_keys;
 mod volumes;
+mod zones;
 
 use axum::Router;
 use axum::routing::any;
@@ -56,6 +57,7 @@ fn routes() -> Router {
         .merge(servers::routes())
         .merge(ssh_keys::routes())
         .merge(volumes::routes())
+        .merge(zones::routes())
         .fallback(any(async || ApiError::new(ErrorCode::NotFound, "the requested path does not exist")))
         .method_not_allowed_fallback(async || {
             ApiError::new(ErrorCode::MethodNotAllowed, "the request method is not allowed")

@@ -9,10 +9,16 @@
 
 mod beside;
 pub mod bucket;
+pub mod charts;
+mod clock;
 mod cloud;
 mod facts;
 pub mod fleet;
 pub mod life;
+mod mesh;
+mod names;
+mod objects;
+mod repository;
 mod secrets;
 mod store;
 mod talos;
@@ -21,21 +27,23 @@ mod workload;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use helix_crds::HelixPlatform;
 use helix_engine::Project;
-use helix_engine::seams::{Clock, Receipt, Seams};
+use helix_engine::seams::{Receipt, Seams, SecretData};
 use helix_engine::turn::Turn;
 use helix_plan::names::PlatformIdentity;
-use jiff::{SignedDuration, Timestamp};
+use helix_plan::observed::MeshFacts;
+use helix_plan::secrets::Secret;
+use jiff::Timestamp;
 
 use crate::lives::watch::{Breach, Watch};
 use crate::world::{Permission, ProjectId, Rng, World, WorldConfig};
-use beside::{Beside, Until};
+use beside::Beside;
 use bucket::Bucket;
+use charts::ChartSource;
+use repository::Repository;
 use store::Stored;
 pub use trace::{Called, Trace};
 
@@ -76,8 +84,14 @@ pub(crate) struct Inner {
     /// What is stored, by the platform's UID.
     stored: BTreeMap<String, Stored>,
     bucket: Bucket,
+    repository: Repository,
+    charts: ChartSource,
+    /// Secrets that users have made in the platforms' namespace.
+    users_secrets: BTreeMap<String, SecretData>,
     /// Restores that were begun.
     restores: u64,
+    /// The mesh' account.
+    mesh: MeshFacts,
     /// The receipt of a teardown, which outlives what else is stored.
     receipt: Option<Receipt>,
     pub(crate) counts: Counts,
@@ -109,7 +123,14 @@ impl Universe {
             now,
             stored: BTreeMap::new(),
             bucket: Bucket::default(),
+            repository: Repository::default(),
+            charts: ChartSource::default(),
+            users_secrets: BTreeMap::from([(
+                "hcloud".to_owned(),
+                SecretData::from([("token".to_owned(), Secret::new(TOKEN))]),
+            )]),
             restores: 0,
+            mesh: MeshFacts::default(),
             receipt: None,
             counts: Counts::default(),
             trace: Trace::default(),
@@ -131,6 +152,12 @@ impl Universe {
             recovery: Arc::new(self.clone()),
             snapshots: Arc::new(self.clone()),
             workload: Arc::new(self.clone()),
+            mesh: Arc::new(self.clone()),
+            names: Arc::new(self.clone()),
+            charts: Arc::new(self.clone()),
+            objects: Arc::new(self.clone()),
+            git: Arc::new(self.clone()),
+            applications: Arc::new(self.clone()),
             store: Arc::new(self.clone()),
             secrets: Arc::new(self.clone()),
             clock: Arc::new(self.clone()),
@@ -143,6 +170,18 @@ impl Universe {
         let (project, now) = (inner.project, inner.now);
         inner.watch.hands_at(now);
         act(&mut inner.world, project, now)
+    }
+
+    /// Changes where charts come from.
+    pub fn with_charts<T>(&self, act: impl FnOnce(&mut ChartSource) -> T) -> T {
+        act(&mut self.lock().charts)
+    }
+
+    /// Makes a Secret in the platforms' namespace, as users do.
+    pub fn put_users_secret(&self, name: &str, key: &str, value: &str) {
+        let mut inner = self.lock();
+        let data = inner.users_secrets.entry(name.to_owned()).or_default();
+        data.insert(key.to_owned(), Secret::new(value));
     }
 
     /// What every call is held against, to tell it what the world does not show.
@@ -198,6 +237,7 @@ impl Universe {
         let mut inner = self.lock();
         inner.now = inner.now.max(now);
         let now = inner.now;
+        inner.watch.time_passes();
         inner.world.advance(now);
         drop(inner);
         self.1.get_on();
@@ -343,25 +383,5 @@ impl Inner {
     /// How many restores were begun.
     pub(crate) fn restores(&self) -> u64 {
         self.restores
-    }
-}
-
-impl Clock for Universe {
-    fn now(&self) -> Timestamp {
-        self.lock().now
-    }
-
-    /// Time stands still while a turn is made: whoever does not answer at once never does.
-    fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
-        let at = self.lock().now.checked_add(span).unwrap_or(Timestamp::MAX);
-        Box::pin(Until { universe: self.clone(), at })
-    }
-
-    /// It gets as far as it can at once; a turn whose process is killed by it goes no further.
-    fn set_going(&self, work: Pin<Box<dyn Future<Output = ()> + Send>>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.1.add(work);
-        self.1.get_on();
-        if self.lock().killed { Box::pin(std::future::pending()) } else { Box::pin(std::future::ready(())) }
     }
 }

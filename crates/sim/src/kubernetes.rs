@@ -7,6 +7,7 @@
 
 mod add_ons;
 mod api;
+mod argo_cd;
 mod arguments;
 mod control_plane;
 mod etcd;
@@ -15,9 +16,11 @@ mod join;
 mod kubelet;
 mod manifests;
 mod node;
+mod operators;
 mod pods;
 mod process;
 mod programs;
+mod references;
 mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,7 +175,9 @@ fn start(setting: &Setting, programs: &Programs, server: ServerId, running: &Run
     let mut handles = vec![tokio::spawn(Kubelet::new(setting.clone(), server, site.clone()).run())];
     if running.role == Role::ControlPlane {
         handles.push(tokio::spawn(ControlPlane::new(setting.clone(), programs.clone(), server, site.clone()).run()));
-        handles.push(tokio::spawn(add_ons::watch(setting.clone(), server, site)));
+        handles.push(tokio::spawn(add_ons::watch(setting.clone(), server, site.clone())));
+        handles.push(tokio::spawn(operators::watch(setting.clone(), server, site.clone())));
+        handles.push(tokio::spawn(argo_cd::watch(setting.clone(), server, site)));
     }
     Some(handles)
 }

@@ -1,4 +1,5 @@
-//! The whole simulator in one process: world, Hetzner's API, an object store, load balancers, machines and the control
+//! The whole simulator in one process: world, Hetzner's API, an object store, a chart source, NetBird's management
+//! service, load balancers, machines and the control
 //! port, from start to stop. `helix-sim` is this and a command line; tests start it directly.
 
 use std::fmt;
@@ -16,7 +17,7 @@ use crate::clock::SharedWorld;
 use crate::lease::{Lease, LeaseError};
 use crate::talos::machines::Machines;
 use crate::world::{Permission, ProjectId, World, WorldConfig};
-use crate::{control, hetzner, kubernetes, load_balancer, s3, talos};
+use crate::{charts, control, hetzner, kubernetes, load_balancer, netbird, s3, talos};
 
 /// Holds endpoint and token, as other tools read them.
 pub const ENVIRONMENT_FILE: &str = "hetzner.env";
@@ -27,6 +28,8 @@ pub const CONTROL_FILE: &str = "control.json";
 
 /// Length of Hetzner's tokens.
 const TOKEN_LENGTH: usize = 64;
+/// Length of NetBird's personal access tokens, after their prefix.
+const NETBIRD_TOKEN_LENGTH: usize = 36;
 /// Lengths of the two parts of a key pair at Hetzner Object Storage.
 const PAIR_LENGTHS: [usize; 2] = [20, 40];
 /// The bucket that is there from the start.
@@ -127,9 +130,14 @@ pub struct Simulator {
     pub endpoint: String,
     /// The object store.
     pub object_store: ObjectStore,
+    /// Where charts come from.
+    pub charts: String,
+    /// NetBird's management service.
+    pub netbird: String,
     /// The control port.
     pub control: String,
     token: String,
+    netbird_token: String,
     lease: Lease,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
@@ -151,11 +159,15 @@ impl Simulator {
         let lease = Lease::take()?;
         let listener = bind(options.listen).await?;
         let object_listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let chart_listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let netbird_listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let control_listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address =
             |listener: &TcpListener| listener.local_addr().map_or_else(|_| String::new(), |it| it.to_string());
         let endpoint = format!("http://{}{}", address(&listener), hetzner::BASE_PATH);
         let control = format!("http://{}", address(&control_listener));
+        let charts = format!("http://{}", address(&chart_listener));
+        let netbird = format!("http://{}", address(&netbird_listener));
 
         let config = WorldConfig { block: lease.block(), ..options.world };
         let mut world = World::new(config, Timestamp::now());
@@ -163,12 +175,16 @@ impl Simulator {
         let token = Alphanumeric.sample_string(&mut rand::rng(), TOKEN_LENGTH);
         world.add_token(&token, project, Permission::ReadWrite);
         let object_store = ObjectStore::found(&mut world, &address(&object_listener));
+        let netbird_token = format!("nbp_{}", Alphanumeric.sample_string(&mut rand::rng(), NETBIRD_TOKEN_LENGTH));
+        world.mesh().set_token(&netbird_token);
         let world = SharedWorld::new(world);
 
         let stop = CancellationToken::new();
         let mut tasks = vec![
             tokio::spawn(hetzner::serve(listener, world.clone(), stop.clone())),
             tokio::spawn(s3::serve(object_listener, world.clone(), stop.clone())),
+            tokio::spawn(charts::serve(chart_listener, world.clone(), stop.clone())),
+            tokio::spawn(netbird::serve(netbird_listener, world.clone(), stop.clone())),
             tokio::spawn(load_balancer::run(world.clone(), stop.clone())),
             tokio::spawn({
                 let (world, stop) = (world.clone(), stop.clone());
@@ -186,13 +202,32 @@ impl Simulator {
         if let Some(machine_options) = options.machines {
             tasks.extend(start_machines(&world, machine_options, &stop));
         }
-        Ok(Self { world, project, endpoint, object_store, control, token, lease, stop, tasks })
+        Ok(Self {
+            world,
+            project,
+            endpoint,
+            object_store,
+            charts,
+            netbird,
+            control,
+            token,
+            netbird_token,
+            lease,
+            stop,
+            tasks,
+        })
     }
 
     /// The token of the project.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// An administrator's token at NetBird.
+    #[must_use]
+    pub fn netbird_token(&self) -> &str {
+        &self.netbird_token
     }
 
     /// Writes `hetzner.env`, `object-storage.env` and `control.json`, readable by nobody else, each at once.
@@ -213,6 +248,8 @@ impl Simulator {
             "objectStorage": {
                 "endpoint": endpoint, "bucket": bucket, "accessKeyId": id, "secretAccessKey": secret,
             },
+            "charts": self.charts,
+            "netbird": {"managementUrl": self.netbird, "apiKey": self.netbird_token},
             "hetznerEndpoint": self.endpoint,
             "token": self.token,
             "control": self.control,

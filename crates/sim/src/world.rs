@@ -24,6 +24,7 @@ pub mod labels;
 pub mod latencies;
 pub mod load_balancers;
 pub mod machine;
+pub mod mesh;
 pub mod money;
 pub mod networks;
 pub mod object_storage;
@@ -36,6 +37,7 @@ pub mod rng;
 pub mod servers;
 pub mod ssh_keys;
 pub mod volumes;
+pub mod zones;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -135,6 +137,7 @@ pub struct World {
     addresses: PublicAddresses,
     guests: Guests,
     object_storage: ObjectStorage,
+    mesh: mesh::Mesh,
     /// The load balancers that clusters' own controllers have made.
     made_inside: BTreeSet<LoadBalancerId>,
     agenda: BTreeMap<(Timestamp, u64), Due>,
@@ -161,6 +164,7 @@ impl World {
             rng,
             guests,
             object_storage: ObjectStorage::default(),
+            mesh: mesh::Mesh::default(),
             faults: Faults::default(),
             last_id: 1000,
             projects: Vec::new(),
@@ -174,12 +178,13 @@ impl World {
         }
     }
 
-    /// Adds a project that holds Talos snapshots for both architectures and nothing else.
+    /// Adds a project that holds Talos snapshots for both architectures, an empty zone of DNS, and nothing else.
     pub fn add_project(&mut self, name: &str) -> ProjectId {
         let id = ProjectId(self.projects.len());
         let bucket = rate_limit::TokenBucket::full(self.config.requests_per_hour, self.now);
         self.projects.push(Project::new(name.to_owned(), bucket));
         self.add_talos_snapshots(id);
+        self.add_zone(id, zones::EXAMPLE_ZONE, Labels::new());
         id
     }
 
@@ -277,9 +282,14 @@ impl World {
         &mut self.faults
     }
 
-    /// The faults that strike a call of the API (`path` below `/v1`, or `/s3/BUCKET/KEY`), counted as having struck.
+    /// The faults that strike a call of the API (its path as a [`crate::faults::CallPattern`] has it), counted as having struck.
     pub fn strike_call(&mut self, method: &str, path: &str) -> Vec<CallFault> {
         self.faults.on_call(&mut self.rng, method, path)
+    }
+
+    /// Whether a PostgreSQL cluster of this name loses its primary now, counted as having done so.
+    pub(crate) fn strike_database(&mut self, name: &str) -> bool {
+        self.faults.on_database(&mut self.rng, name)
     }
 
     /// The buckets.
@@ -290,6 +300,11 @@ impl World {
     /// The buckets and who may open them.
     pub fn object_storage(&mut self) -> &mut ObjectStorage {
         &mut self.object_storage
+    }
+
+    /// The account at NetBird.
+    pub fn mesh(&mut self) -> &mut mesh::Mesh {
+        &mut self.mesh
     }
 
     /// Whether a type is offered somewhere, and until when if it is deprecated. Capacity shows only when ordering.

@@ -122,7 +122,8 @@ fn a_network_with_strangers_in_it_is_adopted_and_outlives_the_platform() {
     let adopted = network_labels(&life, office).expect("it is there");
     assert_eq!(adopted.get(OWN.0).map(String::as_str), Some(OWN.1));
     assert_eq!(adopted.get(labels::ADOPTED).map(String::as_str), Some("true"));
-    assert_eq!(life.platform().status.as_ref().expect("a status").adopted, life.platform().spec.adopt);
+    let adopted = &life.platform().status.as_ref().expect("a status").adopted;
+    assert_eq!(*adopted, life.platform().spec.adopt);
 
     assert_eq!(life.until_gone(HOUR), Ok(()));
     assert_eq!(network_labels(&life, office), Some(own()), "it is as it was");

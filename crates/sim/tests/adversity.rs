@@ -261,14 +261,18 @@ fn a_deleted_control_plane_is_made_anew() {
 }
 
 #[test]
-fn a_later_phase_that_is_not_built_is_told() {
+fn a_chart_that_is_not_there_is_told_and_comes_when_it_is() {
     let mut platform = sandbox();
     platform.spec.until_phase = helix_crds::PhaseName::AiAgentic;
-    let mut life = Life::new(universe(10), platform);
+    let universe = universe(10);
+    universe.with_charts(|charts| charts.withdrawn.extend(["cilium".to_owned()]));
+    let mut life = Life::new(universe, platform);
     live(&mut life, 10);
     let (reason, message) = ready_condition(&life);
-    assert_eq!(reason, "NotImplemented");
-    assert!(message.contains("SecurityWeave is not implemented yet"), "{message}");
+    assert_eq!(reason, "ChartNotFound");
+    assert!(message.contains("https://helm.cilium.io has no cilium 1.20.0"), "{message}");
+    life.universe().with_charts(|charts| charts.withdrawn.clear());
+    life.until_ready(HOUR).unwrap();
 }
 
 /// Others in the project have so many placement groups.

@@ -80,6 +80,7 @@ pub(crate) const CREATIONS: &[Case] = &[
     case(&[("/spec/securityWeave/netbird/managementUrl", r#""netbird""#)], "spec.securityWeave.netbird.managementUrl", "for example https://api.netbird.io"),
 
     case(&[("/spec/gitops/argocd/version", r#""latest""#)], "spec.gitops.argocd.version", "for example 10.1.1"),
+    case(&[("/spec/gitops/repository/url", r#""https://me:secret@example.com/platform.git""#)], "spec.gitops.repository.url", "into the Secret of credentialsSecretRef"),
     case(&[("/spec/gitops/repository/path", r#""../other""#)], "spec.gitops.repository.path", "for example clusters/prod"),
 
     case(&[("/spec/data/longhorn/version", r#""1.12""#)], "spec.data.longhorn.version", "for example 1.12.1"),

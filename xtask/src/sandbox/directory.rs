@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 
 /// Folders of a sandbox; each is made anew when one starts.
-const FOLDERS: [&str; 4] = ["logs", "pids", "management", "sim"];
+const FOLDERS: [&str; 5] = ["logs", "pids", "management", "sim", "repositories"];
 
 /// Files of a sandbox, for who looks around in it.
 const FILES: [&str; 6] = [

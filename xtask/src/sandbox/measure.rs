@@ -16,6 +16,9 @@ use crate::sandbox::stage::Stage;
 use crate::sandbox::supervisor::Supervisor;
 use crate::sandbox::{EXAMPLE, Following, Left, within};
 
+/// The example with all six phases.
+const FULL: &str = "manifests/examples/full.yaml";
+
 /// As in the sandbox.
 const TIME_SCALE: f64 = 20.0;
 
@@ -43,11 +46,27 @@ const COUNTING: Duration = Duration::from_secs(5);
 /// # Errors
 /// As a sandbox's, or when the platform is not Ready in time.
 pub(crate) fn seconds_to_ready(repository: &Repository, programs: &Programs, directory: &Path) -> Result<f64, Error> {
+    seconds_to(EXAMPLE, repository, programs, directory)
+}
+
+/// Seconds from applying the full example until all six phases are Ready.
+///
+/// # Errors
+/// As [`seconds_to_ready`].
+pub(crate) fn seconds_to_all_phases(
+    repository: &Repository,
+    programs: &Programs,
+    directory: &Path,
+) -> Result<f64, Error> {
+    seconds_to(FULL, repository, programs, directory)
+}
+
+fn seconds_to(example: &str, repository: &Repository, programs: &Programs, directory: &Path) -> Result<f64, Error> {
     let mut seconds = 0.0;
     within(directory, |supervisor| {
         let stage = Stage::set(supervisor, repository, programs, TIME_SCALE)?;
         stage.start_operator(supervisor, programs)?;
-        let platform = stage.read(&repository.path(EXAMPLE))?;
+        let platform = stage.read(&repository.path(example))?;
         let applied = Instant::now();
         stage.apply(&platform)?;
         Following::start(supervisor, stage.kubectl(), &platform)?.until_end(Some(LONGEST_ONE))?;

@@ -15,6 +15,8 @@ use crate::sandbox::kubectl::Kubectl;
 use crate::sandbox::management::Management;
 use crate::sandbox::platform::NAMESPACE;
 use crate::sandbox::programs::Programs;
+use crate::sandbox::repositories;
+use crate::sandbox::simulator::Simulator;
 use crate::sandbox::supervisor::Supervisor;
 
 /// The role of an installation.
@@ -22,6 +24,9 @@ const ROLE: &str = "manifests/operator-rbac.yaml";
 
 /// The service account that [`ROLE`] makes.
 const ACCOUNT: &str = "helix-operator";
+
+/// NetBird's management service, as platforms name it.
+const NETBIRD: &str = "https://api.netbird.io";
 
 /// What the operator is called among the processes of a sandbox.
 pub(crate) const PROCESS: &str = "helix-operator";
@@ -75,10 +80,12 @@ pub(crate) fn kubeconfig(
     management.write_kubeconfig(directory, "management/operator.kubeconfig", ACCOUNT, token.trim())
 }
 
-/// The command that runs the operator with this kubeconfig.
-pub(crate) fn command(programs: &Programs, kubeconfig: &Path) -> Command {
+/// The command that runs the operator with this kubeconfig, and with the simulators in the place of public services.
+pub(crate) fn command(programs: &Programs, kubeconfig: &Path, simulator: &Simulator, directory: &Directory) -> Command {
     let mut operator = Command::new(programs.own("helix-operator"));
     let arguments = ["--listen=127.0.0.1:0", "--log-format=pretty"];
-    operator.env("KUBECONFIG", kubeconfig).args(arguments);
+    operator.env("KUBECONFIG", kubeconfig).envs(repositories::environment(directory)).args(arguments);
+    operator.arg("--helm").arg(programs.helm()).arg(format!("--mirror=*={}", simulator.charts()));
+    operator.arg(format!("--mirror={NETBIRD}={}", simulator.mesh()));
     operator
 }

@@ -52,10 +52,12 @@ impl Platform {
             return Err("it has no spec.provider.hetzner; write one: a sandbox simulates Hetzner".to_owned());
         };
         hetzner["endpoint"] = json!(endpoint);
-        if let Some(allowed) = hetzner["apiAllowlist"].as_array_mut()
-            && !allowed.contains(&json!(LOOPBACK))
-        {
-            allowed.push(json!(LOOPBACK));
+        for field in ["apiAllowlist", "operatorEgress"] {
+            // Where it is missing it stays so: indexing would write a null.
+            let allowed = hetzner.get_mut(field).and_then(Value::as_array_mut);
+            if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(&json!(LOOPBACK))) {
+                allowed.push(json!(LOOPBACK));
+            }
         }
         if let Some(bucket) = document.pointer_mut("/spec/backup/etcd/s3").filter(|value| value.is_object()) {
             bucket["endpoint"] = json!(store.endpoint);
@@ -113,6 +115,42 @@ impl Platform {
         Some(self.secret(name, pair))
     }
 
+    /// URL and branch of the platform's repository, if it names one.
+    pub(crate) fn repository(&self) -> Option<(&str, &str)> {
+        let repository = self.document.pointer("/spec/gitops/repository")?;
+        Some((repository["url"].as_str()?, repository["branch"].as_str().unwrap_or("main")))
+    }
+
+    /// The Secret with credentials of the repository, where the platform refers to one. Those of a sandbox let everybody
+    /// in.
+    pub(crate) fn repository_secret(&self) -> Option<Value> {
+        let name = self.document.pointer("/spec/gitops/repository/credentialsSecretRef/name")?.as_str()?;
+        Some(self.secret(name, json!({"username": "sandbox", "password": "sandbox"})))
+    }
+
+    /// The other Secrets that the platform refers to, with what opens the simulated mesh and the simulated bucket; words
+    /// where a real platform has a licence or a first password.
+    pub(crate) fn users_secrets(&self, mesh_key: &str, store: &ObjectStorage) -> Vec<Value> {
+        let at = |pointer: &str| self.document.pointer(pointer).cloned().unwrap_or_default();
+        let one = |reference: &Value, value: &str| {
+            let key = reference["key"].as_str().unwrap_or("token");
+            Some(self.secret(reference["name"].as_str()?, json!({key: value})))
+        };
+        let first = at("/spec/securityWeave/authentik/bootstrapSecretRef");
+        let first = first["name"].as_str().map(|name| {
+            self.secret(name, json!({"password": "sandbox-first-password", "token": "sandbox-first-token"}))
+        });
+        let databases = at("/spec/data/postgres");
+        let pair = json!({"accessKeyId": store.access_key_id, "secretAccessKey": store.secret_access_key});
+        let stores = databases.as_array().into_iter().flatten().filter_map(|database| {
+            let name = database.pointer("/backup/s3/credentialsSecretRef/name")?.as_str()?;
+            Some(self.secret(name, pair.clone()))
+        });
+        let mesh = one(&at("/spec/securityWeave/netbird/apiKeySecretRef"), mesh_key);
+        let licence = one(&at("/spec/ai/langgraph/licenseSecretRef"), "sandbox");
+        [mesh, licence, first].into_iter().flatten().chain(stores).collect()
+    }
+
     fn secret(&self, name: &str, data: Value) -> Value {
         json!({
             "apiVersion": "v1",
@@ -148,6 +186,7 @@ mod tests {
         let hetzner = &platform.document()["spec"]["provider"]["hetzner"];
         assert_eq!(hetzner["endpoint"], ENDPOINT);
         assert_eq!(hetzner["apiAllowlist"], json!(["203.0.113.7/32", LOOPBACK]));
+        assert_eq!(hetzner.get("operatorEgress"), None);
         let secrets = platform.token_secrets("secret");
         assert_eq!(secrets.len(), 1);
         assert_eq!(secrets[0]["stringData"], json!({"t": "secret"}));
@@ -178,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_examples_are_platforms() {
-        for example in ["sandbox", "minimal", "full"] {
+        for example in ["sandbox", "minimal", "full", "every-field"] {
             let path = format!("{}/../manifests/examples/{example}.yaml", env!("CARGO_MANIFEST_DIR"));
             let platform = Platform::read(Path::new(&path), ENDPOINT, &store()).unwrap();
             assert!(!platform.token_secrets("secret").is_empty(), "{example}");

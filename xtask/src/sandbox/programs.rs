@@ -1,6 +1,6 @@
 //! The programs that a sandbox runs, built before anything is started.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::process;
@@ -17,7 +17,10 @@ const TOOLS_DIR: &str = "HELIX_TOOLS_DIR";
 /// xtask test` sets it; by hand it is what `cargo xtask tools --previous` prints.
 const PREVIOUS_TOOLS_DIR: &str = "HELIX_PREVIOUS_TOOLS_DIR";
 
-/// A variable that names a directory.
+/// Names the program `helm`, built already. `cargo xtask test` sets it.
+const HELM: &str = "HELIX_HELM";
+
+/// A path that a variable names.
 fn named(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from)
 }
@@ -26,6 +29,7 @@ fn named(variable: &str) -> Option<PathBuf> {
 pub(crate) struct Programs {
     kube: KubeTools,
     previous: Option<KubeTools>,
+    helm: PathBuf,
     own: PathBuf,
 }
 
@@ -39,24 +43,33 @@ impl Programs {
             Some(directory) => KubeTools::at(directory),
             None => tools::kube(repository)?,
         };
+        let helm = match named(HELM) {
+            Some(program) => program,
+            None => tools::helm(repository)?,
+        };
         let own = match named(BIN_DIR) {
             Some(directory) => directory,
             None => own(repository)?,
         };
-        Ok(Self { kube, previous: named(PREVIOUS_TOOLS_DIR).map(KubeTools::at), own })
+        Ok(Self { kube, previous: named(PREVIOUS_TOOLS_DIR).map(KubeTools::at), helm, own })
     }
 
-    /// Those of a directory, with the Kubernetes programs, which are built where they are missing.
+    /// Those of a directory, with the Kubernetes programs and Helm, which are built where they are missing.
     ///
     /// # Errors
     /// As [`tools::kube`].
     pub(crate) fn of(repository: &Repository, own: PathBuf) -> Result<Self, Error> {
-        Ok(Self { kube: tools::kube(repository)?, previous: None, own })
+        Ok(Self { kube: tools::kube(repository)?, previous: None, helm: tools::helm(repository)?, own })
     }
 
     /// The Kubernetes programs.
     pub(crate) fn kube(&self) -> &KubeTools {
         &self.kube
+    }
+
+    /// The program `helm`.
+    pub(crate) fn helm(&self) -> &Path {
+        &self.helm
     }
 
     /// One of the project's own programs.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::sandbox::programs::Programs;
+use crate::sandbox::repositories;
 use crate::sandbox::supervisor::Supervisor;
 
 /// As long as the simulators may take to listen.
@@ -22,6 +23,17 @@ pub(crate) struct Simulator {
     /// The token of the simulated project.
     token: String,
     object_storage: ObjectStorage,
+    /// URL below which every chart repository is, by its host.
+    charts: String,
+    netbird: Mesh,
+}
+
+/// The simulated management service of NetBird, and what opens it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Mesh {
+    management_url: String,
+    api_key: String,
 }
 
 /// A bucket of the simulated object store, and what opens it.
@@ -51,6 +63,8 @@ impl Simulator {
         for kube in programs.kube_programs() {
             command.arg("--kube").arg(kube);
         }
+        // The stand-in of Argo CD reads repositories.
+        command.envs(repositories::environment(&directory));
         supervisor.start("helix-sim", &mut command)?;
 
         let control = directory.path("sim/control.json");
@@ -77,6 +91,21 @@ impl Simulator {
     /// URL of the simulated Hetzner API; ends in `/v1`.
     pub(crate) fn endpoint(&self) -> &str {
         &self.hetzner_endpoint
+    }
+
+    /// URL below which every chart repository is, by its host.
+    pub(crate) fn charts(&self) -> &str {
+        &self.charts
+    }
+
+    /// URL of the simulated management service of NetBird.
+    pub(crate) fn mesh(&self) -> &str {
+        &self.netbird.management_url
+    }
+
+    /// What opens the simulated management service of NetBird.
+    pub(crate) fn mesh_key(&self) -> &str {
+        &self.netbird.api_key
     }
 
     /// The bucket of the simulated object store.

@@ -1,14 +1,17 @@
 //! Everything of a sandbox but its platforms: the management cluster, the simulators, and what the operator needs there.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::error::Error;
 use crate::repository::Repository;
+use crate::sandbox::directory::Directory;
 use crate::sandbox::kubectl::Kubectl;
 use crate::sandbox::management::Management;
 use crate::sandbox::operator;
 use crate::sandbox::platform::Platform;
 use crate::sandbox::programs::Programs;
+use crate::sandbox::repositories;
 use crate::sandbox::simulator::Simulator;
 use crate::sandbox::supervisor::Supervisor;
 
@@ -17,6 +20,7 @@ pub(crate) struct Stage<'tools> {
     kubectl: Kubectl<'tools>,
     simulator: Simulator,
     credentials: PathBuf,
+    directory: Directory,
 }
 
 impl<'tools> Stage<'tools> {
@@ -37,7 +41,7 @@ impl<'tools> Stage<'tools> {
         let simulator = Simulator::start(supervisor, programs, time_scale)?;
         operator::install(supervisor, repository, &kubectl)?;
         let credentials = operator::kubeconfig(&directory, &management, &kubectl)?;
-        Ok(Self { kubectl, simulator, credentials })
+        Ok(Self { kubectl, simulator, credentials, directory })
     }
 
     /// Starts the operator.
@@ -46,7 +50,13 @@ impl<'tools> Stage<'tools> {
     /// As [`Supervisor::start`].
     pub(crate) fn start_operator(&self, supervisor: &mut Supervisor, programs: &Programs) -> Result<(), Error> {
         eprintln!("==> operator");
-        supervisor.start(operator::PROCESS, &mut operator::command(programs, &self.credentials))
+        let mut command = self.operator(programs);
+        supervisor.start(operator::PROCESS, &mut command)
+    }
+
+    /// The command that runs the operator.
+    pub(crate) fn operator(&self, programs: &Programs) -> Command {
+        operator::command(programs, &self.credentials, &self.simulator, &self.directory)
     }
 
     /// Reads a platform, made to mean this stage's simulator.
@@ -69,16 +79,20 @@ impl<'tools> Stage<'tools> {
         if let Some(secret) = platform.bucket_secret(self.simulator.object_storage()) {
             self.kubectl.apply(&secret)?;
         }
+        for secret in platform.users_secrets(self.simulator.mesh_key(), self.simulator.object_storage()) {
+            self.kubectl.apply(&secret)?;
+        }
+        if let Some((url, branch)) = platform.repository() {
+            repositories::make(&self.directory, url, branch)?;
+        }
+        if let Some(secret) = platform.repository_secret() {
+            self.kubectl.apply(&secret)?;
+        }
         self.kubectl.apply(platform.document())
     }
 
     /// The administrator's kubectl.
     pub(crate) fn kubectl(&self) -> &Kubectl<'tools> {
         &self.kubectl
-    }
-
-    /// The operator's kubeconfig.
-    pub(crate) fn credentials(&self) -> &Path {
-        &self.credentials
     }
 }

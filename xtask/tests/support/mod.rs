@@ -34,7 +34,7 @@ const DIRECTORY: &str = "sandbox";
 const TICK: Duration = Duration::from_millis(250);
 
 /// The variables by which `cargo xtask test` says where the programs are.
-const VARIABLES: [&str; 2] = ["HELIX_BIN_DIR", "HELIX_TOOLS_DIR"];
+const VARIABLES: [&str; 3] = ["HELIX_BIN_DIR", "HELIX_TOOLS_DIR", "HELIX_HELM"];
 
 /// The directory that a variable names.
 fn directory(variable: &str) -> PathBuf {

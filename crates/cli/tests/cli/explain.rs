@@ -12,7 +12,8 @@ fn a_file_is_explained_from_nothing() {
         "machines are starting: dev-cp-0, dev-cp-1, dev-cp-2",
         "joining etcd: dev-cp-1, dev-cp-2",
         "ImmutableSubstrate  Ready",
-        "SecurityWeave       Blocked: NotImplemented",
+        "SecurityWeave       Ready",
+        "AiAgentic           Ready",
     ] {
         assert!(run.out.contains(line), "`{line}` is not in\n{}", run.out);
     }

@@ -47,7 +47,7 @@ fn other_documents_are_passed_over_and_lines_still_count() {
 
 #[test]
 fn every_field_is_told_at_once_with_its_remedy() {
-    let full = example("full");
+    let full = example("every-field");
     let run = helix(&["plan", "-f", path(&full)]);
     assert_eq!(run.code, 1);
     for expected in [

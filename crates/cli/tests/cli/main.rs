@@ -6,6 +6,7 @@
 mod explain;
 mod input;
 mod plan;
+mod policy;
 mod render;
 mod usage;
 

@@ -90,10 +90,10 @@ fn two_runs_say_the_same() {
 }
 
 #[test]
-fn a_phase_that_is_not_built_yet_is_named() {
+fn what_is_installed_in_the_cluster_is_told() {
     let minimal = example("minimal");
     let run = helix(&["plan", "-f", path(&minimal)]);
-    assert!(run.out.contains("SecurityWeave       Blocked: NotImplemented"), "{}", run.out);
+    assert!(run.out.contains("component cilium") && run.out.contains("AiAgentic           Ready"), "{}", run.out);
     assert!(run.out.contains("token of Secret hcloud is written into the workload cluster"), "{}", run.out);
 }
 

@@ -61,6 +61,19 @@ fn every_machine_and_every_resource_has_its_file() {
     }
 }
 
+#[test]
+fn network_policies_are_written_where_their_phase_is_asked_for() {
+    let out = TempDir::new().unwrap();
+    let minimal = example("minimal");
+    let run = helix(&["render", "-f", path(&minimal), "--out", path(out.path())]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let policies = names(&out.path().join("policies"));
+    assert!(policies.contains(&"cluster-helix-default-deny.yaml".to_owned()), "{policies:?}");
+    assert!(run.out.contains(&format!("{} network policies", policies.len())), "{}", run.out);
+    let sandbox = TempDir::new().unwrap();
+    assert!(render(sandbox.path(), &[]).out.contains("0 network policies"));
+}
+
 /// A resource at Hetzner, and the order of its fields.
 fn resource(out: &Path, name: &str) -> (Value, Vec<String>) {
     let text = fs::read_to_string(out.join(format!("resources/{name}.yaml"))).expect("a resource");

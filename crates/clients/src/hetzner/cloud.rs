@@ -65,7 +65,7 @@ impl HetznerProject {
         Ok(Accepted { actions: created.started.ids(), value: into_facts(created.resource) })
     }
 
-    async fn start(&self, lane: Lane, request: &Request) -> Result<Accepted<()>, CloudError> {
+    pub(super) async fn start(&self, lane: Lane, request: &Request) -> Result<Accepted<()>, CloudError> {
         let started: Started = self.transport.call(lane, request).await?;
         if !started.speaks_of_actions() {
             return Err(self.transport.malformed("it names no action"));

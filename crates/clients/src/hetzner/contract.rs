@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::{FirewallRule, LoadBalancerService, Named, PrivateNet, Tags, Volume};
+use helix_plan::observed::{FirewallRule, LoadBalancerService, Named, PrivateNet, Record, Tags, Volume};
 use helix_plan::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, ResourceKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,7 +24,7 @@ use super::volumes::VolumeWire;
 use super::wire::{Actions, Created, Labelled, Page, Started};
 use super::{
     actions, adoptees, catalogue, cloud, firewalls, images, load_balancers, networks, placement_groups, servers,
-    ssh_keys, volumes,
+    ssh_keys, volumes, zones,
 };
 
 /// A reference document, or `None` (with a word about it) where the reference files are not at hand.
@@ -97,6 +97,11 @@ fn new_load_balancer(path: Option<&str>) -> NewLoadBalancer {
     }
 }
 
+fn record() -> Record {
+    let addresses = [[203, 0, 113, 9].into()].into();
+    Record { zone: "example.com".into(), name: "www".into(), addresses, labels: tags() }
+}
+
 fn mutations() -> Vec<Request> {
     let network = NewNetwork {
         name: "dev".into(),
@@ -131,6 +136,9 @@ fn mutations() -> Vec<Request> {
         volumes::detach(5),
         load_balancers::remove_service(3, 6443),
         load_balancers::detach(3, 8),
+        zones::create(&record()),
+        zones::set(&record()),
+        zones::delete("example.com", "www"),
     ];
     mutations.extend(ResourceKind::TEARDOWN_ORDER.map(|kind| cloud::deletion(kind, 42)));
     let named = |kind| Named { kind, id: 42 };
@@ -149,12 +157,18 @@ fn lists() -> Vec<Request> {
         images::list(),
     ]
     .map(cloud::of_helix);
-    let plain = [catalogue::locations(), catalogue::server_types(), volumes::list(), load_balancers::list()];
+    let plain = [
+        catalogue::locations(),
+        catalogue::server_types(),
+        volumes::list(),
+        load_balancers::list(),
+        cloud::of_helix(zones::list("example.com")),
+    ];
     labelled.into_iter().chain(plain).map(|list| list.with("page", "2").with("per_page", "50")).collect()
 }
 
 fn lookups() -> Vec<Request> {
-    let mut lookups = vec![catalogue::pricing(), actions::get(&[1, 2])];
+    let mut lookups = vec![catalogue::pricing(), actions::get(&[1, 2]), zones::get("example.com", "www")];
     lookups.extend(ResourceKind::TEARDOWN_ORDER.map(|kind| cloud::named(kind, "dev")));
     lookups.extend(ResourceKind::TEARDOWN_ORDER.map(|kind| adoptees::get(Named { kind, id: 42 })));
     lookups
@@ -162,6 +176,10 @@ fn lookups() -> Vec<Request> {
 
 /// The operation's path as the document writes it.
 fn template(path: &str) -> String {
+    if let Some(rest) = path.strip_prefix("/zones/example.com/rrsets") {
+        let rest = rest.replacen("/www/A", "/{rr_name}/{rr_type}", 1);
+        return format!("/zones/{{id_or_name}}/rrsets{rest}");
+    }
     let id = |part: &str| {
         if part.parse::<u64>().is_ok() { "{id}".to_owned() } else { part.to_owned() }
     };
@@ -273,6 +291,8 @@ fn every_sample_list_can_be_read() {
     assert!(balancer.created.is_some());
     assert_eq!((balancer.services.len(), balancer.targets.len()), (1, 1));
     let volume = Volume::from(page::<VolumeWire>(&samples, "/volumes"));
+    let record = page::<zones::RrSetWire>(&samples, "/zones/{id_or_name}/rrsets").into_facts("example.com");
+    assert!(!record.labels.is_empty(), "{record:?}");
     assert!(volume.size_gb > 0 && volume.server.is_some(), "{volume:?}");
 }
 

@@ -17,6 +17,7 @@ pub(super) struct Page<T> {
         alias = "locations",
         alias = "networks",
         alias = "placement_groups",
+        alias = "rrsets",
         alias = "server_types",
         alias = "servers",
         alias = "ssh_keys",

@@ -18,8 +18,10 @@ pub(super) fn service(service: Service) -> Option<ServiceFacts> {
         return None;
     }
     let leaving = leaving(&service.metadata);
+    let balancer = service.status.and_then(|status| status.load_balancer).and_then(|balancer| balancer.ingress);
+    let addresses = balancer.into_iter().flatten().filter_map(|place| place.ip?.parse().ok()).collect();
     let (namespace, name, uid) = named(service.metadata);
-    Some(ServiceFacts { namespace, name, uid, leaving })
+    Some(ServiceFacts { namespace, name, uid, leaving, addresses })
 }
 
 /// The claims whose volumes go with them. A volume that is left of a claim stands for it until it is gone.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use helix_crds::labels::FIELD_MANAGER;
-use helix_engine::seams::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
+use helix_engine::seams::{ClientConfigKind, Receipt, SecretData, Store, StoreError, StoredClientConfig};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, BundleFacts, RestoreRecord, StoreFacts};
 use helix_plan::secrets::{Rotation, RotationFacts, SecretBundle};
@@ -171,6 +171,16 @@ impl Store for SecretStore {
     }
 
     /// The bundle goes last: as long as anything of the platform is stored, so is what it was made with.
+    async fn users_secret(&self, platform: &PlatformIdentity, name: &str) -> Result<Option<SecretData>, StoreError> {
+        let found = absent_is_none(bounded(self.api(platform).get(name)).await).map_err(|f| store_error(f, name))?;
+        let data = found.map(|secret| secret.data.unwrap_or_default());
+        // What is no text is no value of a component: it is told as missing.
+        let text = |(key, bytes): (String, k8s_openapi::ByteString)| {
+            Some((key, helix_plan::secrets::Secret::new(String::from_utf8(bytes.0).ok()?)))
+        };
+        Ok(data.map(|data| data.into_iter().filter_map(text).collect()))
+    }
+
     async fn forget(&self, platform: &PlatformIdentity) -> Result<(), StoreError> {
         self.delete(platform, &names::client_config(platform, ClientConfigKind::Kubeconfig)).await?;
         self.delete(platform, &names::client_config(platform, ClientConfigKind::Talosconfig)).await?;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -11,11 +11,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helix_crds::labels::FIELD_MANAGER;
 use helix_engine::seams::{Workload, WorkloadError, WorkloadRoute};
+use helix_plan::data_gate::DataFacts;
 use helix_plan::names::MachineName;
 use helix_plan::observed::{ClaimFacts, NodeFacts, PodFacts, ServiceFacts};
 use helix_plan::step::NodePatch;
 use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
-use kube::api::{Api, DeleteParams, EvictParams, ListParams, Patch, PatchParams, Preconditions};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, EvictParams, GroupVersionKind, ListParams, Patch, PatchParams,
+    Preconditions,
+};
 use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -23,16 +27,18 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::failure::{Failure, absent_is_none, bounded};
-use super::{inside, nodes, pods};
+use super::objects::Memory;
+use super::{data, inside, nodes, pods};
 
 /// Objects in one page.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
 /// 50,000 objects: ten times the nodes that Kubernetes supports.
-const MOST_PAGES: usize = 100;
+pub(super) const MOST_PAGES: usize = 100;
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that were not used for this long are given up.
-const IDLE: Duration = Duration::from_secs(600);
+/// Connections that were not used for this long are given up, and what is remembered of their clusters: well above the time
+/// between two looks at a settled platform.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// Talks to the API servers of workload clusters, keeping their connections between calls.
 #[derive(Default)]
@@ -43,6 +49,7 @@ pub struct WorkloadClients {
 
 struct Open {
     client: Client,
+    memory: Arc<Memory>,
     used: Instant,
 }
 
@@ -63,7 +70,28 @@ impl WorkloadClients {
         Ok(Api::all(self.client(route)?))
     }
 
-    fn client(&self, route: &WorkloadRoute) -> Result<Client, WorkloadError> {
+    /// All objects of a kind, none where the cluster does not have the kind.
+    async fn resources(
+        &self,
+        route: &WorkloadRoute,
+        group: &str,
+        version: &str,
+        (kind, plural): (&str, &str),
+    ) -> Result<Vec<DynamicObject>, WorkloadError> {
+        let kind = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+        let api: Api<DynamicObject> = Api::all_with(self.client(route)?, &kind);
+        match listed(&api, &ListParams::default(), route).await {
+            Err(WorkloadError::Other { code: 404, .. }) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    pub(super) fn client(&self, route: &WorkloadRoute) -> Result<Client, WorkloadError> {
+        self.open(route).map(|(client, _)| client)
+    }
+
+    /// The connection to a cluster, and what is remembered of it.
+    pub(super) fn open(&self, route: &WorkloadRoute) -> Result<(Client, Arc<Memory>), WorkloadError> {
         let credentials = &route.credentials;
         let mut hash = Sha256::new();
         for part in [&route.endpoint, &credentials.ca_pem, &credentials.certificate_pem] {
@@ -78,11 +106,11 @@ impl WorkloadClients {
         open.retain(|_, entry| now.duration_since(entry.used) < IDLE);
         if let Some(entry) = open.get_mut(&key) {
             entry.used = now;
-            return Ok(entry.client.clone());
+            return Ok((entry.client.clone(), Arc::clone(&entry.memory)));
         }
-        let client = connect(route)?;
-        open.insert(key, Open { client: client.clone(), used: now });
-        Ok(client)
+        let (client, memory) = (connect(route)?, Arc::<Memory>::default());
+        open.insert(key, Open { client: client.clone(), memory: Arc::clone(&memory), used: now });
+        Ok((client, memory))
     }
 }
 
@@ -120,6 +148,23 @@ impl Workload for WorkloadClients {
         let here = ListParams::default().fields(&format!("spec.nodeName={node}"));
         let pods = listed::<Pod>(&Api::all(self.client(route)?), &here, route).await?;
         Ok(pods.into_iter().filter(pods::holds_up_a_drain).map(pods::facts).collect())
+    }
+
+    async fn data(&self, route: &WorkloadRoute) -> Result<DataFacts, WorkloadError> {
+        let volumes = self.resources(route, "longhorn.io", "v1beta2", ("Volume", "volumes")).await?;
+        let replicas = match volumes.is_empty() {
+            true => Vec::new(),
+            false => self.resources(route, "longhorn.io", "v1beta2", ("Replica", "replicas")).await?,
+        };
+        let clusters = self.resources(route, "postgresql.cnpg.io", "v1", ("Cluster", "clusters")).await?;
+        let pods = match clusters.is_empty() {
+            true => Vec::new(),
+            false => {
+                let instances = ListParams::default().labels(data::CLUSTER);
+                listed::<Pod>(&Api::all(self.client(route)?), &instances, route).await?
+            }
+        };
+        Ok(data::facts(&volumes, &replicas, &clusters, &pods))
     }
 
     async fn services(&self, route: &WorkloadRoute) -> Result<Vec<ServiceFacts>, WorkloadError> {
@@ -220,7 +265,7 @@ where
     Err(WorkloadError::Unreachable { endpoint: route.endpoint.clone(), why })
 }
 
-fn workload_error(failure: Failure, route: &WorkloadRoute) -> WorkloadError {
+pub(super) fn workload_error(failure: Failure, route: &WorkloadRoute) -> WorkloadError {
     let endpoint = route.endpoint.clone();
     match failure {
         Failure::Refused { code: 401, why } | Failure::Identity { why } => {

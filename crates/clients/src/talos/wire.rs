@@ -18,6 +18,10 @@ pub(super) mod runtime {
     include!(concat!(env!("OUT_DIR"), "/talos.resource.definitions.runtime.rs"));
 }
 
+pub(super) mod extensions {
+    include!(concat!(env!("OUT_DIR"), "/talos.resource.definitions.extensions.rs"));
+}
+
 pub(super) mod enums {
     include!(concat!(env!("OUT_DIR"), "/talos.resource.definitions.enums.rs"));
 }

@@ -172,6 +172,7 @@ fn api_arguments(dir: &Path, address: Ipv4Addr) -> Vec<String> {
         "--service-account-issuer=https://helix.test".to_owned(),
         "--authorization-mode=RBAC".to_owned(),
         "--anonymous-auth=false".to_owned(),
+        "--allow-privileged=true".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),
         "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
     ]

@@ -64,7 +64,7 @@ impl Applier<'_> {
         }
     }
 
-    async fn accepted(&self, step: &Step, actions: Vec<u64>, change: impl FnOnce(&mut CloudFacts) + Send) {
+    pub(super) async fn accepted(&self, step: &Step, actions: Vec<u64>, change: impl FnOnce(&mut CloudFacts) + Send) {
         let now = self.seams.clock.now();
         self.seams.project.accepted(self.platform, step, actions, now, change).await;
     }
@@ -152,13 +152,13 @@ impl Applier<'_> {
                             true => SetbackKind::Namesake { kind, name },
                             false => SetbackKind::ForeignResource { kind, name },
                         };
-                        Err(Met { kind, until: None, distrust: true, expected: false })
+                        Err(Met { distrust: true, ..Met::from_kind(kind) })
                     }
                     // The name is about to be released, or was just taken: the next lists tell.
                     None => {
                         let message = format!("the name {name} is taken, but nobody has it");
                         let kind = SetbackKind::Failed { reason: "NameTaken".to_owned(), message };
-                        Err(Met { kind, until: None, distrust: true, expected: true })
+                        Err(Met { distrust: true, expected: true, ..Met::from_kind(kind) })
                     }
                 }
             }

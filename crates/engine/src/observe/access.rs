@@ -9,7 +9,7 @@ use helix_plan::endpoints::ApiEndpoints;
 use helix_plan::names::MachineName;
 use helix_plan::observed::CloudFacts;
 use helix_plan::secrets::{ClientCertificate, Rotation, SecretBundle};
-use helix_plan::validated::{Bucket, ValidatedPlatform, Versions};
+use helix_plan::validated::{Bucket, MeshAccount, ValidatedPlatform, Versions};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Stored;
@@ -54,8 +54,12 @@ pub(crate) struct Access {
     /// Private addresses of workers, by which control planes reach them.
     pub(crate) workers: BTreeMap<MachineName, Ipv4Addr>,
     pub(crate) endpoints: ApiEndpoints,
+    /// The name of the platform's network at Hetzner.
+    pub(crate) network: Option<String>,
     /// Where snapshots of etcd go, if they are asked for.
     pub(crate) backup: Option<BackupPlace>,
+    /// The mesh' account, if there is one.
+    pub(crate) mesh: Option<MeshAccount>,
     /// The endpoint of the cluster's API that has answered in this turn.
     pub(crate) answered: Option<String>,
 }
@@ -143,7 +147,9 @@ pub(crate) fn prepare(
         control_planes,
         workers: workers.collect(),
         endpoints,
+        network: cloud.networks.first().map(|network| network.name.clone()),
         backup: None,
+        mesh: None,
         answered: None,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use helix_plan::data_gate::DataFacts;
 use helix_plan::names::MachineName;
 use helix_plan::observed::{EtcdFacts, Fact, KubernetesFacts, Missing, NodeFacts, PodFacts, TalosFacts};
 use jiff::Timestamp;
@@ -86,11 +87,22 @@ async fn list(
 async fn all(workload: &dyn Workload, route: &WorkloadRoute, leaving: bool) -> Result<KubernetesFacts, WorkloadError> {
     let nodes = workload.nodes(route).await?;
     let services = workload.services(route).await?;
+    let data = match leaving {
+        true => None,
+        false => data(workload, route, &nodes).await,
+    };
     let (pods, claims) = match leaving {
         true => (BTreeMap::new(), workload.claims(route).await?),
         false => (pods(workload, route, &nodes).await, Vec::new()),
     };
-    Ok(KubernetesFacts { nodes, pods, services, claims, ..KubernetesFacts::default() })
+    Ok(KubernetesFacts { nodes, pods, services, claims, data, ..KubernetesFacts::default() })
+}
+
+/// Where copies of data are, while a node is being drained. That it cannot be told is no all-clear.
+async fn data(workload: &dyn Workload, route: &WorkloadRoute, nodes: &[NodeFacts]) -> Option<DataFacts> {
+    nodes.iter().find(|node| node.mark.is_some())?;
+    let told = workload.data(route).await;
+    told.inspect_err(|error| tracing::warn!(reason = error.reason(), %error, "copies of data are not known")).ok()
 }
 
 /// The pods of nodes that are being drained. A node that could not be asked about is left out, and so not taken for empty.

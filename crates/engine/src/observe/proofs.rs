@@ -36,7 +36,7 @@ pub(super) async fn ask(talos: &dyn Talos, workload: &dyn Workload, cloud: &Clou
 }
 
 /// The way to a machine: a control plane directly, a worker through the first that has one.
-fn route(access: &Access, machine: &MachineName) -> Option<TalosRoute> {
+pub(super) fn route(access: &Access, machine: &MachineName) -> Option<TalosRoute> {
     if machine.is_control_plane() {
         let found = access.control_planes.iter().find(|control_plane| control_plane.machine == *machine)?;
         return access.to_control_plane(found.public);

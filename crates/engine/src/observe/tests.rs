@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use helix_plan::data_gate::DataFacts;
 use helix_plan::endpoints::ApiEndpoints;
 use helix_plan::names::{MachineName, PlatformIdentity};
 use helix_plan::observed::{
@@ -73,6 +74,10 @@ impl Talos for Stand {
         })
     }
 
+    async fn extensions(&self, _: &TalosRoute) -> Result<BTreeSet<String>, TalosError> {
+        Ok(BTreeSet::new())
+    }
+
     async fn bootstrap_etcd(&self, _: &TalosRoute) -> Result<(), TalosError> {
         Ok(())
     }
@@ -117,6 +122,10 @@ impl Workload for Stand {
 
     async fn pods_on(&self, _: &WorkloadRoute, _: &MachineName) -> Result<Vec<PodFacts>, WorkloadError> {
         Ok(Vec::new())
+    }
+
+    async fn data(&self, _: &WorkloadRoute) -> Result<DataFacts, WorkloadError> {
+        Ok(DataFacts::default())
     }
 
     async fn services(&self, _: &WorkloadRoute) -> Result<Vec<ServiceFacts>, WorkloadError> {

@@ -10,7 +10,7 @@ use helix_plan::farewell::Farewell;
 use helix_plan::inside::{proved, unproved as unproved_now};
 use helix_plan::observed::{CloudFacts, Labelled, Observed, is_adopted};
 use helix_plan::phases::teardown;
-use helix_plan::step::ResourceKind;
+use helix_plan::step::{RECORD, ResourceKind};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -36,7 +36,9 @@ const SHOWN: usize = 30;
 pub(crate) fn account(platform: &HelixPlatform, observed: &Observed, farewell: &Farewell) -> Option<TeardownStatus> {
     let before = written(platform);
     let Some(cloud) = observed.cloud.value() else { return before.cloned() };
-    let left = inventory(cloud, farewell);
+    let mut left = inventory(cloud, farewell);
+    let records = observed.dns.records.value().into_iter().flatten();
+    left.extend(records.map(|record| format!("{RECORD} {}", record.host())));
     let mut account = before.cloned().unwrap_or_default();
     account.started_at = Some(Time(farewell.began));
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
@@ -156,19 +158,10 @@ mod tests {
     use helix_plan::observed::{Fact, LoadBalancer, Missing, Network, PrivateNet, SshKey, Tags, Unlabelled};
 
     use super::*;
+    use crate::report::tests::plain as plain_platform;
 
     fn platform(teardown: Option<TeardownStatus>) -> HelixPlatform {
-        let platform = serde_json::json!({
-            "apiVersion": "helix.dev/v1alpha1",
-            "kind": "HelixPlatform",
-            "metadata": {"name": "dev"},
-            "spec": {
-                "provider": {"hetzner": {"tokenSecretRef": {"name": "hcloud"}, "apiAllowlist": ["203.0.113.7/32"]}},
-                "controlPlane": {"placements": [{"serverType": "cax11", "location": "fsn1"}]},
-            },
-            "status": {"teardown": teardown},
-        });
-        serde_json::from_value(platform).unwrap()
+        plain_platform(serde_json::json!({"teardown": teardown}))
     }
 
     fn observed(keys: impl IntoIterator<Item = u64>) -> Observed {

@@ -36,21 +36,12 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::report::tests::plain;
 
     fn platform(services: impl IntoIterator<Item = usize>) -> HelixPlatform {
         let service = |number: usize| serde_json::json!({"uid": format!("u{number:04}"), "name": "shop/web"});
         let services: Vec<_> = services.into_iter().map(service).collect();
-        serde_json::from_value(serde_json::json!({
-            "apiVersion": "helix.dev/v1alpha1",
-            "kind": "HelixPlatform",
-            "metadata": {"name": "dev"},
-            "spec": {
-                "provider": {"hetzner": {"tokenSecretRef": {"name": "hcloud"}, "apiAllowlist": ["203.0.113.7/32"]}},
-                "controlPlane": {"placements": [{"serverType": "cax11", "location": "fsn1"}]},
-            },
-            "status": {"services": services},
-        }))
-        .unwrap()
+        plain(serde_json::json!({"services": services}))
     }
 
     fn observed(services: &[&str]) -> Observed {
@@ -59,6 +50,7 @@ mod tests {
             name: "new".into(),
             uid: (*uid).to_owned(),
             leaving: None,
+            addresses: Vec::new(),
         };
         let services = services.iter().map(service).collect();
         let kubernetes = Fact::known(KubernetesFacts { services, ..KubernetesFacts::default() }, Timestamp::UNIX_EPOCH);

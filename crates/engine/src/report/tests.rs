@@ -10,21 +10,26 @@ use jiff::Timestamp;
 
 use super::{conditions, kept, paused, phases, teardown_status};
 
-/// A platform whose first two phases were Ready when it was looked at last.
-fn was_ready() -> HelixPlatform {
-    let now = Timestamp::UNIX_EPOCH;
-    let placement = serde_json::json!([{"serverType": "cx33", "location": "fsn1"}]);
-    let mut platform: HelixPlatform = serde_json::from_value(serde_json::json!({
+/// A plain platform with this status.
+pub(super) fn plain(status: serde_json::Value) -> HelixPlatform {
+    serde_json::from_value(serde_json::json!({
         "apiVersion": "helix.dev/v1alpha1",
         "kind": "HelixPlatform",
         "metadata": {"name": "sandbox", "namespace": "here", "uid": "uid", "generation": 1},
         "spec": {
             "untilPhase": "ImmutableSubstrate",
             "provider": {"hetzner": {"tokenSecretRef": {"name": "hcloud"}, "apiAllowlist": ["203.0.113.7/32"]}},
-            "controlPlane": {"placements": placement},
+            "controlPlane": {"placements": [{"serverType": "cx33", "location": "fsn1"}]},
         },
+        "status": status,
     }))
-    .unwrap();
+    .unwrap()
+}
+
+/// A platform whose first two phases were Ready when it was looked at last.
+fn was_ready() -> HelixPlatform {
+    let now = Timestamp::UNIX_EPOCH;
+    let mut platform = plain(serde_json::Value::Null);
     let ready = PhaseReport::Ready { evidence: Vec::new() };
     let reports: Vec<(PhaseName, PhaseReport)> =
         [PhaseName::HardenedCore, PhaseName::ImmutableSubstrate].map(|name| (name, ready.clone())).into();

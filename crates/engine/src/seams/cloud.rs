@@ -10,6 +10,7 @@ use helix_plan::step::{Lane, NewFirewall, NewLoadBalancer, NewNetwork, NewServer
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 
+use super::Zones;
 use crate::budget::BudgetSnapshot;
 
 /// What the whole project holds that carries any platform's UID label, the images, and the load balancers and volumes that
@@ -66,7 +67,7 @@ pub struct Owner {
 /// Mutations return as soon as they are accepted; their effect shows in later lists. Creation is made idempotent by
 /// the unique name: [`CloudError::Taken`] then asks for [`Cloud::owner_of`].
 #[async_trait]
-pub trait Cloud: Send + Sync {
+pub trait Cloud: Zones + Send + Sync {
     /// All kinds, each a paged, label-selected list; never a call per resource.
     async fn project(&self, lane: Lane) -> Result<ProjectFacts, CloudError>;
     /// The servers alone: what is looked at while machines are being made.

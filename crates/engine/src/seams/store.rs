@@ -6,6 +6,8 @@ use helix_plan::observed::{BootstrapRecord, CredentialFacts, RestoreRecord, Stor
 use helix_plan::secrets::{Rotation, RotationFacts, Secret, SecretBundle};
 use jiff::Timestamp;
 
+use super::SecretData;
+
 /// Which client configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientConfigKind {
@@ -79,6 +81,8 @@ pub trait Store: Send + Sync {
         rotation: &Rotation,
         before: Option<&RotationFacts>,
     ) -> Result<(), StoreError>;
+    /// A Secret that the user has made in the platform's namespace; `None` if there is none.
+    async fn users_secret(&self, platform: &PlatformIdentity, name: &str) -> Result<Option<SecretData>, StoreError>;
     /// Deletes everything of the platform but its receipt; what is gone is success.
     async fn forget(&self, platform: &PlatformIdentity) -> Result<(), StoreError>;
     /// Stores the receipt of a teardown in place of an earlier one's; it outlives the platform.

@@ -1,5 +1,6 @@
 //! Talos machines, as their apid answers.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub trait Talos: Send + Sync {
     async fn configure(&self, address: Ipv4Addr, config: &Secret) -> Result<(), TalosError>;
     /// The facts of a configured machine.
     async fn status(&self, route: &TalosRoute) -> Result<TalosFacts, TalosError>;
+    /// The system extensions of the image that a configured machine runs, as in `iscsi-tools`.
+    async fn extensions(&self, route: &TalosRoute) -> Result<BTreeSet<String>, TalosError>;
     /// Bootstraps etcd; one that is bootstrapped already is success.
     async fn bootstrap_etcd(&self, route: &TalosRoute) -> Result<(), TalosError>;
     /// The members of etcd; needs a leader.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use helix_plan::data_gate::DataFacts;
 use helix_plan::names::MachineName;
 use helix_plan::observed::{ClaimFacts, NodeFacts, PodFacts, ServiceFacts};
 use helix_plan::secrets::Secret;
@@ -42,6 +43,9 @@ pub trait Workload: Send + Sync {
     async fn nodes(&self, route: &WorkloadRoute) -> Result<Vec<NodeFacts>, WorkloadError>;
     /// The pods on a node that a drain has to see off.
     async fn pods_on(&self, route: &WorkloadRoute, node: &MachineName) -> Result<Vec<PodFacts>, WorkloadError>;
+    /// Longhorn's volumes and CloudNativePG's clusters with the places of their healthy copies; nothing of what the cluster
+    /// does not have.
+    async fn data(&self, route: &WorkloadRoute) -> Result<DataFacts, WorkloadError>;
     /// All Services of type LoadBalancer.
     async fn services(&self, route: &WorkloadRoute) -> Result<Vec<ServiceFacts>, WorkloadError>;
     /// All claims to volumes of Hetzner's driver that go with their claims. One that is being deleted is told until its
@@ -95,6 +99,22 @@ pub enum WorkloadError {
         /// The API server's words, which name the budget.
         why: String,
     },
+    /// Others have set fields of an object differently.
+    #[error("{object} has fields that others have set: {}", named_fields(.fields))]
+    Conflict {
+        /// The object, as `Kind namespace/name`.
+        object: String,
+        /// Each field with its manager.
+        fields: Vec<(String, String)>,
+    },
+    /// The cluster does not know the kind of an object.
+    #[error("the cluster does not know {api_version} {kind} yet")]
+    UnknownKind {
+        /// As in `example.com/v1`.
+        api_version: String,
+        /// The kind.
+        kind: String,
+    },
     /// It answered something else.
     #[error("the Kubernetes API at {endpoint} answered {code}: {why}")]
     Other {
@@ -107,6 +127,10 @@ pub enum WorkloadError {
     },
 }
 
+fn named_fields(fields: &[(String, String)]) -> String {
+    fields.iter().map(|(field, manager)| format!("{field} by {manager}")).collect::<Vec<_>>().join(", ")
+}
+
 impl WorkloadError {
     /// A stable word for conditions and metrics.
     #[must_use]
@@ -115,6 +139,8 @@ impl WorkloadError {
             Self::Unreachable { .. } => "ApiUnreachable",
             Self::Unauthorized { .. } => "ApiUnauthorized",
             Self::EvictionRefused { .. } => "EvictionRefused",
+            Self::Conflict { .. } => "FieldConflict",
+            Self::UnknownKind { .. } => "UnknownKind",
             Self::Other { .. } => "ApiError",
         }
     }

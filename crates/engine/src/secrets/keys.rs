@@ -126,6 +126,29 @@ pub(super) fn token() -> Result<Secret, SecretMakerError> {
     Ok(Secret::new(text))
 }
 
+/// So many letters and digits, each equally likely.
+pub(super) fn password(characters: u8) -> Result<Secret, SecretMakerError> {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    /// The largest multiple of 62 that a byte holds; larger bytes would favour the first characters.
+    const FAIR: u8 = 248;
+    let mut text = String::with_capacity(usize::from(characters));
+    while text.len() < usize::from(characters) {
+        let fair = random::<32>("password")?.into_iter().filter(|byte| *byte < FAIR);
+        let left = usize::from(characters) - text.len();
+        text.extend(fair.take(left).filter_map(|byte| ALPHABET.get(usize::from(byte % 62)).map(|it| char::from(*it))));
+    }
+    Ok(Secret::new(text))
+}
+
+/// The Ed25519 key that follows from 32 bytes.
+pub(super) fn ed25519_of_seed(seed: &[u8; 32]) -> Option<KeyPair> {
+    /// PKCS#8 around an Ed25519 seed (RFC 8410): only the seed is not always the same.
+    const PREFIX: [u8; 16] =
+        [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    let der: Vec<u8> = PREFIX.iter().chain(seed).copied().collect();
+    KeyPair::from_pkcs8_der_and_sign_algo(&der.as_slice().into(), &PKCS_ED25519).ok()
+}
+
 /// A certificate's serial number: 127 random bits, so that it is positive however it is read.
 pub(super) fn serial_number() -> Result<[u8; 16], SecretMakerError> {
     let mut bytes = random::<16>("serial number")?;

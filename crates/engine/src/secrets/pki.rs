@@ -13,7 +13,7 @@ use rcgen::{
 };
 
 use super::keys::{self, NewKey};
-use super::{AUTHORITY_VALIDITY, ClientIdentity, SecretMaker, SecretMakerError};
+use super::{AUTHORITY_VALIDITY, ClientIdentity, HubbleCertificate, SecretMaker, SecretMakerError, hubble};
 
 /// How much before `now` a certificate begins to be valid.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
@@ -38,6 +38,20 @@ impl SecretMaker for PkiMaker {
 
     fn make_ssh_public_key(&self, comment: &str) -> Result<String, SecretMakerError> {
         keys::ssh_ed25519_public(comment)
+    }
+
+    fn make_password(&self, characters: u8) -> Result<Secret, SecretMakerError> {
+        keys::password(characters)
+    }
+
+    fn issue_hubble_certificate(
+        &self,
+        bundle: &SecretBundle,
+        names: &[String],
+        client: bool,
+        now: Timestamp,
+    ) -> Result<HubbleCertificate, SecretMakerError> {
+        hubble::issue(bundle, names, client, now)
     }
 
     fn issue_client_certificate(
@@ -142,7 +156,7 @@ impl Authority {
     }
 }
 
-fn end_of(now: Timestamp, validity: Duration) -> Result<Timestamp, SecretMakerError> {
+pub(super) fn end_of(now: Timestamp, validity: Duration) -> Result<Timestamp, SecretMakerError> {
     let invalid = || SecretMakerError::Validity { moment: format!("{now} + {} s", validity.as_secs()) };
     // Certificates know whole seconds only.
     let second = now.checked_add(validity).map_err(|_| invalid())?.as_second();
@@ -150,7 +164,7 @@ fn end_of(now: Timestamp, validity: Duration) -> Result<Timestamp, SecretMakerEr
 }
 
 /// What every certificate has: subject, a random serial number, and its time.
-fn certificate(
+pub(super) fn certificate(
     subject: &[(DnType, &str)],
     now: Timestamp,
     end: Timestamp,

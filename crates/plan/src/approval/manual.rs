@@ -4,7 +4,7 @@
 //! while it is carried out, so one approval lasts to its end; whatever comes up besides asks again. An approval is for one
 //! specification: another one makes another digest of the same work.
 //!
-//! A change is what makes, alters or deletes a resource at Hetzner, a machine, or a node's labels and taints. What only goes
+//! A change is what makes, alters or deletes a resource at Hetzner, a machine, a component, or a node's labels and taints. What only goes
 //! along with an approved change is none of its own ([`Part::Along`]): a new machine's configuration and its etcd, cordon
 //! and drain, the member and the node that a machine leaves behind. And some work never waits ([`Part::Free`]): looking, what
 //! the load balancer forwards to (its rotation by health), noting that a machine ails, giving a node back to its pods,
@@ -90,6 +90,11 @@ fn part(step: &Step) -> Part {
         | Step::ReconfigureMachine { .. }
         | Step::BeginRotation { .. }
         | Step::AdoptResource { .. }
+        | Step::ChangeRecord(_)
+        | Step::ChangeMesh(_)
+        | Step::ApplyObjects { .. }
+        | Step::PruneObjects { .. }
+        | Step::PublishTree { .. }
         | Step::DeleteResource { .. } => Part::Change,
         Step::ConfigureMachine { .. }
         | Step::RecordBootstrap { .. }
@@ -102,6 +107,7 @@ fn part(step: &Step) -> Part {
         | Step::MarkNode { .. }
         | Step::AdvanceRotation { .. }
         | Step::EvictPods { .. }
+        | Step::PutSecret { .. }
         | Step::DeleteService(_)
         | Step::DeleteClaim(_)
         | Step::DetachVolume { .. }
@@ -112,6 +118,7 @@ fn part(step: &Step) -> Part {
         Step::AddLoadBalancerTarget { .. }
         | Step::RemoveLoadBalancerTarget { .. }
         | Step::UnmarkNode { .. }
+        | Step::RenderChart { .. }
         | Step::TakeSnapshot { .. }
         | Step::PruneSnapshot { .. }
         | Step::StoreKubeconfig { .. }

@@ -3,7 +3,7 @@
 //! Sign-on is Authentik's, so it has no Dex; its Secrets are made by Helix, so neither the chart nor a job of its makes
 //! one.
 
-mod applications;
+pub(super) mod applications;
 
 use helix_crds::PhaseName;
 use serde_json::{Value, json};

@@ -15,6 +15,7 @@ use super::{
     cloudnative_pg, traefik,
 };
 use crate::policy::{Flow, Pods, Ports};
+use crate::render::machine_config::{SIGNED_ON, TrustedIssuer};
 use crate::validated::Layers;
 
 /// Where it is.
@@ -105,7 +106,32 @@ fn resources(layers: &Layers, _: &Value) -> Vec<Value> {
         recover_from: None,
     };
     let cluster = cloudnative_pg::cluster(&instances, layers);
-    [cluster].into_iter().chain(blueprint::config_map(layers)).collect()
+    let roles = layers.authentik.as_ref().is_some_and(|authentik| authentik.oidc.kubernetes).then(roles);
+    [cluster].into_iter().chain(blueprint::config_map(layers)).chain(roles.into_iter().flatten()).collect()
+}
+
+/// What the sign-on's groups may do in the cluster.
+fn roles() -> [Value; 2] {
+    [(blueprint::ADMINS, "cluster-admin"), (blueprint::VIEWERS, "view")].map(|(group, role)| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": group},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Group",
+                "name": format!("{SIGNED_ON}{group}"),
+            }],
+        })
+    })
+}
+
+/// The sign-on's provider for the Kubernetes API, as its tokens name it.
+#[must_use]
+pub fn kubernetes_issuer(host: &str) -> TrustedIssuer {
+    let client_id = blueprint::KUBERNETES.to_owned();
+    TrustedIssuer { url: format!("https://{host}/application/o/{client_id}/"), client_id }
 }
 
 fn flows(_: &Layers) -> Vec<Flow> {

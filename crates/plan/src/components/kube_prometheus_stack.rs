@@ -46,6 +46,7 @@ pub(super) static ENTRY: Entry = Entry {
     ],
     host_network: Some("the exporter of machines' figures counts their network's traffic"),
     talos_extensions: &[],
+    // Alerts go to the port on which Alertmanager tells its metrics.
     metrics: &[8080, 9090, 9093],
     supports: Supports::ALL,
     asked_by: "components: {kube-prometheus-stack: {}}",
@@ -145,7 +146,7 @@ fn flows(layers: &Layers) -> Vec<Flow> {
         Flow::new(here(), Target::ApiServer, Ports::tcp([6443]), "monitoring watches what it is to look at"),
         Flow::new(prometheus(), Target::Nodes, machines, "Prometheus asks machines, kubelets and Cilium for metrics"),
         Flow::new(prometheus(), resolver(), Ports::tcp([9153]), "Prometheus asks the DNS servers for metrics"),
-        Flow::new(prometheus(), here(), Ports::tcp([3000, 8080, 9093]), "Prometheus watches the rest and sends alerts"),
+        Flow::new(prometheus(), here(), Ports::tcp([3000]), "Prometheus asks Grafana for metrics"),
         Flow::new(grafana(), prometheus(), Ports::tcp([9090]), "Grafana shows what Prometheus knows"),
         Flow::new(grafana(), here(), Ports::tcp([9093]), "Grafana shows alerts"),
     ];

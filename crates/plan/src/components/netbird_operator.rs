@@ -1,5 +1,7 @@
 //! NetBird's operator: joins the mesh from within the cluster, so that administrators reach machines and API by it.
 
+use std::collections::BTreeSet;
+
 use helix_crds::PhaseName;
 use serde_json::{Value, json};
 
@@ -102,8 +104,12 @@ fn flows(layers: &Layers) -> Vec<Flow> {
     let host = layers.netbird.as_ref().and_then(|netbird| NamePattern::of_url(&netbird.management_url));
     if let Some(host) = host {
         // Signal, relays and the servers that tell a peer its outer address are beside the management service.
-        let beside = NamePattern::parse("*.netbird.io").into_iter().chain(NamePattern::parse("*.relay.netbird.io"));
-        let names = Target::Names(beside.chain([host]).collect());
+        let mut names: BTreeSet<NamePattern> =
+            ["*.netbird.io", "*.relay.netbird.io"].into_iter().filter_map(NamePattern::parse).collect();
+        if !names.iter().any(|name| name.covers(host.as_str())) {
+            names.insert(host);
+        }
+        let names = Target::Names(names);
         flows.push(Flow::new(
             here(),
             names.clone(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::entry::namespace;
 use super::values::{KnownValues, UnknownKey, merged};
-use super::{Component, Digest, Entry, SecretWanted, Source};
+use super::{Component, Digest, Entry, SecretWanted, Source, weave};
 use crate::validated::Layers;
 
 /// A component that a platform has.
@@ -25,6 +25,8 @@ pub struct Wanted {
     pub secrets: Vec<SecretWanted>,
     /// What Helix itself writes: the namespace, and what comes beside the chart or instead of one.
     pub resources: Vec<Value>,
+    /// The policies for which its namespace is the place; those of the whole cluster come with Cilium.
+    pub policies: Vec<Value>,
 }
 
 /// The chart of a component, in the version that is wanted.
@@ -48,20 +50,23 @@ impl Wanted {
     }
 }
 
-/// The system extensions that the Talos image of every machine must hold, sorted.
+/// The system extensions that the Talos image of every machine must hold for what is installed up to the last phase.
 #[must_use]
-pub fn talos_extensions(layers: &Layers) -> Vec<&'static str> {
-    let components = phases(layers).into_keys();
-    let extensions: BTreeSet<&str> = components.flat_map(|found| found.entry().talos_extensions).copied().collect();
-    extensions.into_iter().collect()
+pub fn talos_extensions(layers: &Layers) -> BTreeSet<&'static str> {
+    let in_time = phases(layers).into_iter().filter(|(_, phase)| *phase <= layers.until);
+    in_time.flat_map(|(component, _)| component.entry().talos_extensions).copied().collect()
 }
 
 /// The components that the specification asks for up to its last phase, in the order in which they are installed:
 /// phase by phase, each after what it needs.
 #[must_use]
 pub fn wanted(layers: &Layers) -> Vec<Wanted> {
-    let phases = phases(layers);
     let in_time = |phase: PhaseName| phase <= layers.until;
+    if !in_time(PhaseName::SecurityWeave) {
+        return Vec::new();
+    }
+    let phases = phases(layers);
+    let mut policies = weave::policies(layers);
     let ordered = ordered(&phases).into_iter();
     let wanted = ordered.filter_map(|component| {
         let phase = phases.get(&component).copied().filter(|phase| in_time(*phase))?;
@@ -70,9 +75,16 @@ pub fn wanted(layers: &Layers) -> Vec<Wanted> {
         let own = (entry.resources)(layers, &values);
         let resources = namespace(entry.home).into_iter().chain(own).collect();
         let secrets = (entry.secrets)(layers);
-        Some(Wanted { component, phase, chart, values, secrets, resources })
+        let policies = policies.remove(&component).unwrap_or_default();
+        Some(Wanted { component, phase, chart, values, secrets, resources, policies })
     });
     wanted.collect()
+}
+
+/// Everything that the specification asks for, whatever its last phase is for now, and what that needs.
+#[must_use]
+pub fn asked(layers: &Layers) -> BTreeSet<Component> {
+    phases(layers).into_keys().collect()
 }
 
 /// What the specification asks for and what that needs, with the phase of each.

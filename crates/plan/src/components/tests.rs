@@ -19,7 +19,7 @@ use crate::validated::Layers;
 const WITHOUT_REFERENCE: [Component; 1] = [Component::KubePrometheusStack];
 
 fn layers(change: impl FnOnce(&mut HelixPlatform)) -> Layers {
-    let text = include_str!("../../../../manifests/examples/full.yaml");
+    let text = include_str!("../../../../manifests/examples/every-field.yaml");
     let mut platform: HelixPlatform = serde_saphyr::from_str(text).unwrap();
     change(&mut platform);
     Layers::new(&platform).unwrap_or_else(|rejections| panic!("{rejections}"))
@@ -272,8 +272,10 @@ fn host_networks_and_levels_have_their_reason() {
         .filter(|component| matches!(component.entry().home, Home::Own { level: PodSecurity::Privileged, .. }));
     let privileged: BTreeSet<&str> = privileged.map(|component| component.name()).collect();
     assert_eq!(privileged, ["kube-prometheus-stack", "longhorn", "netbird-operator"].into());
-    assert_eq!(talos_extensions(&full()), ["siderolabs/iscsi-tools", "siderolabs/util-linux-tools"]);
-    assert_eq!(talos_extensions(&smallest()), [""; 0]);
+    assert_eq!(talos_extensions(&full()), ["siderolabs/iscsi-tools", "siderolabs/util-linux-tools"].into());
+    assert_eq!(talos_extensions(&smallest()), BTreeSet::new());
+    let early = Layers { until: PhaseName::SecurityWeave, ..full() };
+    assert_eq!(talos_extensions(&early), BTreeSet::new());
 }
 
 fn tcp(number: u16) -> Port {

@@ -70,6 +70,17 @@ impl KnownValues {
         Ok(Self { defaults, commented: commented(values_yaml), schema })
     }
 
+    /// With what a subchart knows, under the key by which the chart has it. What the chart itself sets of it stays.
+    #[must_use]
+    pub fn with_subchart(mut self, key: &str, subchart: Self) -> Self {
+        if let Value::Object(defaults) = &mut self.defaults {
+            let own = defaults.remove(key).filter(|own| !own.is_null()).unwrap_or_else(|| Value::Object(Map::new()));
+            defaults.insert(key.to_owned(), merged(subchart.defaults, &own));
+        }
+        self.commented.extend(subchart.commented.into_iter().map(|path| format!("{key}.{path}")));
+        self
+    }
+
     /// The keys that the chart does not know, in the order of the values. `open` are the paths of maps that hold
     /// whatever somebody writes into them, though the chart writes something, too.
     #[must_use]
@@ -187,6 +198,16 @@ config:
             "config": {"oidc.config": "text", "level": "debug"},
         });
         assert_eq!(unknown(values), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_subchart_knows_is_known_under_its_key() {
+        let known = KnownValues::read("sub: {enabled: true}\n", None).unwrap();
+        let known = known.with_subchart("sub", KnownValues::read(VALUES, None).unwrap());
+        let values = json!({"sub": {"enabled": false, "replicaCount": 2, "image": {"tag": "v1"}}});
+        assert_eq!(known.unknown_keys(&values, &[]), []);
+        let told = known.unknown_keys(&json!({"sub": {"replicacount": 2}}), &[]);
+        assert_eq!(told[0].nearest.as_deref(), Some("sub.replicaCount"));
     }
 
     #[test]

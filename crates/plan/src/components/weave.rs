@@ -1,9 +1,11 @@
 //! All flows of a platform: the cluster's own, those of its components, those of its domains, and the user's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use super::{Component, Home, order, traefik};
-use crate::policy::{Flow, Matrix, Pods, Port, Ports, Protocol, Source, Target, cluster};
+use crate::policy::{Flow, Matrix, Pods, Port, Ports, Protocol, Source, Target, cluster, render};
 use crate::validated::Layers;
 
 /// Namespaces that Helix makes for the platform, and `kube-system`.
@@ -39,6 +41,21 @@ pub fn matrix(layers: &Layers) -> Matrix {
         .map(Home::namespace)
         .collect();
     flows.into_iter().filter(|flow| !ends_in(flow, &homeless)).collect()
+}
+
+/// All policies of the platform, each with the component with which it is applied: that of its namespace, so that it is
+/// in force before the first pod there, or Cilium, for what holds in the whole cluster and in `kube-system`.
+pub(super) fn policies(layers: &Layers) -> BTreeMap<Component, Vec<Value>> {
+    let home_of = |namespace: &str| {
+        let at_home = |component: &Component| matches!(component.entry().home, Home::Own { namespace: own, .. } if own == namespace);
+        Component::ALL.iter().copied().find(at_home)
+    };
+    let mut policies: BTreeMap<Component, Vec<Value>> = BTreeMap::new();
+    for policy in render::policies(&matrix(layers), &namespaces(layers)) {
+        let component = policy.metadata.namespace.as_deref().and_then(home_of).unwrap_or(Component::Cilium);
+        policies.entry(component).or_default().extend(serde_json::to_value(policy));
+    }
+    policies
 }
 
 /// Everything that is ever installed, whatever the last phase is for now: a policy that waits harms nobody.

@@ -23,6 +23,9 @@ pub const ENDPOINT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Its public address: the endpoint for callers outside.
 pub const PUBLIC_ENDPOINT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
+/// The address of the ingress' load balancer, which does not exist yet.
+pub const INGRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
+
 /// Where servers that do not exist yet have their public addresses.
 const SERVERS: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24);
 

@@ -69,6 +69,15 @@ pub(super) const REMOVED_INSIDE: SignedDuration = SignedDuration::from_secs(33);
 /// Until a node whose machine is up says that it is Ready, where there is a pod network (estimate).
 pub(super) const NODE_READY: SignedDuration = SignedDuration::from_secs(10);
 
+/// From its objects until a component is well: images pulled, pods started (estimate).
+pub(super) const COMPONENT_UP: SignedDuration = SignedDuration::from_secs(40);
+
+/// Until Cilium's operator has made its kinds known (estimate).
+pub(super) const KIND_KNOWN: SignedDuration = SignedDuration::from_secs(10);
+
+/// To fetch and render a chart (seen: 1 s each, several at once).
+const RENDERED: SignedDuration = SignedDuration::from_secs(3);
+
 /// How long it typically takes until what a step does has come true; `None` where it is so at once, or where that is
 /// anybody's guess, as with pods that are asked to leave.
 #[must_use]
@@ -87,6 +96,8 @@ pub fn of_step(step: &Step) -> Option<SignedDuration> {
         Step::ReconfigureMachine { reboot: false, .. } => Some(RECONFIGURED),
         Step::DeleteResource { kind: ResourceKind::Server, .. } => Some(SERVER_DELETED),
         Step::DeleteService(_) | Step::DeleteClaim(_) => Some(REMOVED_INSIDE),
+        Step::RenderChart { .. } => Some(RENDERED),
+        Step::ApplyObjects { .. } => Some(COMPONENT_UP),
         _ => None,
     }
 }

@@ -1,18 +1,19 @@
-//! What each step makes true at once. What takes its time after that is [`super::settle`]'s.
+//! What each step makes true at once; of machines and their nodes, [`machines`] says it. What takes its time after that is
+//! [`super::settle`]'s.
 
-use helix_crds::labels;
+mod machines;
+
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Configured, World, assumed, durations};
+use super::{Configured, World, assumed};
 use crate::names::MachineName;
 use crate::observed::{
-    BootstrapRecord, BundleFacts, CloudFacts, ControlPlaneVersions, CredentialFacts, EtcdFacts, EtcdMember, Fact,
-    Firewall, LoadBalancer, LoadBalancerTarget, Missing, Named, Network, NodeFacts, PlacementGroup, PrivateNet, Server,
-    ServerStatus, Snapshot, SshKey, StoreFacts, Tags, TargetHealth,
+    BootstrapRecord, BundleFacts, CloudFacts, CredentialFacts, EtcdFacts, EtcdMember, Fact, Firewall, LoadBalancer,
+    LoadBalancerTarget, Missing, Named, Network, PlacementGroup, PrivateNet, Server, ServerStatus, Snapshot, SshKey,
+    StoreFacts, Tags, TargetHealth,
 };
-use crate::render::machine_config::{ConfigDigest, MachineConfigInputs, split_labels};
 use crate::secrets::{RotationFacts, RotationStage};
-use crate::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, NodePatch, ResourceKind, Step};
+use crate::step::{NewFirewall, NewLoadBalancer, NewNetwork, NewServer, ResourceKind, Step};
 
 /// How long an administrator's certificates are valid.
 const CLIENT_CONFIG_LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -39,20 +40,11 @@ impl World<'_> {
             Step::SetFirewallRules { firewall, rules, .. } => {
                 self.firewall(*firewall, |it| it.rules.clone_from(rules));
             }
-            Step::SetLoadBalancerService { load_balancer, service, .. } => self.balancer(*load_balancer, |it| {
-                it.services.retain(|existing| existing.listen_port != service.listen_port);
-                it.services.push(service.clone());
-            }),
-            Step::SetLoadBalancerPublic { load_balancer, public, .. } => {
-                self.balancer(*load_balancer, |it| it.public = *public);
-            }
-            Step::AttachLoadBalancer { load_balancer, network, .. } => {
-                self.balancer(*load_balancer, |it| it.private = vec![place(*network)]);
-            }
-            Step::AddLoadBalancerTarget { load_balancer, server, .. } => self.add_target(*load_balancer, *server),
-            Step::RemoveLoadBalancerTarget { load_balancer, server, .. } => {
-                self.balancer(*load_balancer, |it| it.targets.retain(|target| target.server != *server));
-            }
+            Step::SetLoadBalancerService { .. }
+            | Step::SetLoadBalancerPublic { .. }
+            | Step::AttachLoadBalancer { .. }
+            | Step::AddLoadBalancerTarget { .. }
+            | Step::RemoveLoadBalancerTarget { .. } => self.change_balancer(step),
             Step::AttachServer { server, network, .. } => self.server(*server, |it| it.private.push(place(*network))),
             Step::ApplyFirewall { firewall, server, .. } => self.server(*server, |it| it.firewalls.push(*firewall)),
             Step::PowerOnServer { server, machine } => {
@@ -63,6 +55,8 @@ impl World<'_> {
                 self.take_over(Named { kind: *kind, id: *id }, name, labels);
             }
             Step::DeleteResource { kind, id, .. } => self.at_hetzner(|cloud| delete(cloud, *kind, *id)),
+            Step::ChangeRecord(change) => self.change_record(change),
+            Step::ChangeMesh(change) => self.change_mesh(change),
             Step::DeleteService(_)
             | Step::DeleteClaim(_)
             | Step::DetachVolume { .. }
@@ -80,29 +74,36 @@ impl World<'_> {
             | Step::PruneSnapshot { .. }
             | Step::RestartKubelet { .. } => self.save_or_restore(step),
             Step::RemoveEtcdMember { member, .. } => self.remove_member(*member),
-            Step::PatchNode { machine, patch } => self.patch_node(machine, patch),
-            Step::DeleteNode { machine } => self.delete_node(machine),
-            Step::MarkNode { machine, mark } => self.patch_node(machine, &NodePatch::mark(mark)),
-            Step::UnmarkNode { machine, stays_cordoned } => {
-                self.patch_node(machine, &NodePatch::unmark(*stays_cordoned));
-            }
-            Step::EvictPods { machine, .. } => self.pods_leave(machine),
+            Step::PatchNode { .. }
+            | Step::DeleteNode { .. }
+            | Step::MarkNode { .. }
+            | Step::UnmarkNode { .. }
+            | Step::EvictPods { .. } => self.at_node(step),
             Step::UpgradeTalos { .. } | Step::ReconfigureMachine { .. } => self.change_machine(step),
+            Step::RenderChart { .. }
+            | Step::ApplyObjects { .. }
+            | Step::PutSecret { .. }
+            | Step::PruneObjects { .. }
+            | Step::PublishTree { .. } => self.install(step),
         }
     }
 
-    /// What changes a machine that runs, and may reboot it.
-    fn change_machine(&mut self, step: &Step) {
+    /// What changes a load balancer.
+    fn change_balancer(&mut self, step: &Step) {
         match step {
-            Step::UpgradeTalos { machine, version, .. } => {
-                self.installed.insert(machine.clone(), version.clone());
-                self.reboot(machine, durations::UPGRADED);
+            Step::SetLoadBalancerService { load_balancer, service, .. } => self.balancer(*load_balancer, |it| {
+                it.services.retain(|existing| existing.listen_port != service.listen_port);
+                it.services.push(service.clone());
+            }),
+            Step::SetLoadBalancerPublic { load_balancer, public, .. } => {
+                self.balancer(*load_balancer, |it| it.public = *public);
             }
-            Step::ReconfigureMachine { inputs, digest, reboot } => {
-                self.reconfigure(inputs, digest);
-                if *reboot {
-                    self.reboot(&inputs.machine, durations::REBOOTED);
-                }
+            Step::AttachLoadBalancer { load_balancer, network, .. } => {
+                self.balancer(*load_balancer, |it| it.private = vec![place(*network)]);
+            }
+            Step::AddLoadBalancerTarget { load_balancer, server, .. } => self.add_target(*load_balancer, *server),
+            Step::RemoveLoadBalancerTarget { load_balancer, server, .. } => {
+                self.balancer(*load_balancer, |it| it.targets.retain(|target| target.server != *server));
             }
             _ => {}
         }
@@ -221,74 +222,6 @@ impl World<'_> {
         if let Some(etcd) = self.observed.etcd.value_mut() {
             etcd.members.retain(|existing| existing.id != member);
         }
-    }
-
-    fn change_node(&mut self, machine: &MachineName, change: impl FnMut(&mut NodeFacts)) {
-        let Some(kubernetes) = self.observed.kubernetes.value_mut() else { return };
-        kubernetes.nodes.iter_mut().filter(|node| node.name == machine.to_string()).for_each(change);
-    }
-
-    fn patch_node(&mut self, machine: &MachineName, patch: &NodePatch) {
-        self.change_node(machine, |node| {
-            node.labels.retain(|key, _| !patch.remove_labels.contains(key));
-            node.labels.extend(patch.labels.clone());
-            if let Some(taints) = &patch.taints {
-                node.taints.clone_from(taints);
-            }
-            if let Some(mark) = patch.annotations.get(labels::DISRUPTION) {
-                node.mark = mark.as_ref().and_then(|text| text.parse().ok());
-            }
-            if let Some(note) = patch.annotations.get(labels::OWNED) {
-                node.owned = note.as_ref().and_then(|text| text.parse().ok()).unwrap_or_default();
-            }
-            node.unschedulable = patch.unschedulable.unwrap_or(node.unschedulable);
-        });
-    }
-
-    /// The node shows what its machine's configuration says from now on.
-    fn reconfigure(&mut self, inputs: &MachineConfigInputs, digest: &ConfigDigest) {
-        let configured = Configured::by(inputs, digest);
-        self.change_node(&inputs.machine, |node| {
-            configured.show(node);
-            node.labels.extend(split_labels(&inputs.labels).at_birth);
-        });
-        self.configured.insert(inputs.machine.clone(), configured);
-    }
-
-    /// Pods that are asked to leave are on their way.
-    fn pods_leave(&mut self, machine: &MachineName) {
-        let Some(kubernetes) = self.observed.kubernetes.value_mut() else { return };
-        let pods = kubernetes.pods.get_mut(&machine.to_string());
-        pods.into_iter().flatten().for_each(|pod| pod.leaving = true);
-    }
-
-    /// The machine is away, and comes up again with what it has now.
-    fn reboot(&mut self, machine: &MachineName, takes: SignedDuration) {
-        self.observed.talos.insert(machine.clone(), Fact::Missing(Missing::NotThereYet));
-        self.away.insert(machine.clone(), takes);
-    }
-
-    fn delete_node(&mut self, machine: &MachineName) {
-        if let Some(kubernetes) = self.observed.kubernetes.value_mut() {
-            kubernetes.nodes.retain(|node| node.name != machine.to_string());
-        }
-    }
-}
-
-impl Configured {
-    pub(super) fn by(inputs: &MachineConfigInputs, digest: &ConfigDigest) -> Self {
-        Self { digest: digest.clone(), kubernetes: inputs.kubernetes.clone() }
-    }
-
-    /// What the configuration makes the node say.
-    pub(super) fn show(&self, node: &mut NodeFacts) {
-        node.config_digest = Some(self.digest.to_string());
-        node.kubelet_version = format!("v{}", self.kubernetes.kubelet);
-        let is_control_plane = MachineName::parse(&node.name).is_ok_and(|machine| machine.is_control_plane());
-        node.control_plane = is_control_plane.then(|| ControlPlaneVersions {
-            api_server: self.kubernetes.api_server.clone(),
-            controllers: self.kubernetes.controllers.clone(),
-        });
     }
 }
 

@@ -23,7 +23,9 @@ impl World<'_> {
         let balancers = self.settle_load_balancers();
         let servers = self.settle_servers();
         let inside = self.settle_inside();
-        [cluster, machines, balancers, servers, inside].into_iter().flatten().max()
+        self.settle_gitops();
+        let components = self.settle_components();
+        [cluster, machines, balancers, servers, inside, components].into_iter().flatten().max()
     }
 
     /// Servers come up, get their addresses, and go.

@@ -10,6 +10,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::RestoreRecord;
+use crate::data_gate::DataFacts;
 use crate::disruption::Mark;
 use crate::names::MachineName;
 use crate::owned::Owned;
@@ -307,6 +308,8 @@ pub struct ServiceFacts {
     pub uid: String,
     /// Since when it is being deleted, if it is; it is there until its load balancer is gone.
     pub leaving: Option<Timestamp>,
+    /// IPv4 addresses of its load balancer, once it tells them.
+    pub addresses: Vec<Ipv4Addr>,
 }
 
 /// A claim to a volume of Hetzner's that goes with the claim (its reclaim policy is `Delete`).
@@ -335,6 +338,8 @@ pub struct KubernetesFacts {
     pub services: Vec<ServiceFacts>,
     /// All claims whose volumes go with them; asked for in a teardown alone.
     pub claims: Vec<ClaimFacts>,
+    /// Replicated data; asked for while a node is marked. Missing where that could not be told.
+    pub data: Option<DataFacts>,
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ impl Unfit {
 }
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
-    let pending: Vec<&Adoption> = context.platform.adoptions.iter().filter(|it| !is_settled(context, it)).collect();
+    let pending = pending(context);
     let mut steps = Vec::new();
     for adoption in &pending {
         let adoptee = match context.observed.adoptees.get(&adoption.named) {
@@ -55,13 +55,14 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     }
 }
 
-/// Whether the resource is the platform's, or was and has gone since.
-fn is_settled(context: &Context<'_>, adoption: &Adoption) -> bool {
-    adoption.done || context.cloud.has(adoption.named)
+/// What is to become the platform's, and neither is so nor was and has gone since.
+pub(crate) fn pending<'a>(context: &Context<'a>) -> Vec<&'a Adoption> {
+    let settled = |adoption: &Adoption| adoption.done || context.cloud.has(adoption.named);
+    context.platform.adoptions.iter().filter(|adoption| !settled(adoption)).collect()
 }
 
 /// Whether a step would make what is to be adopted.
-pub(crate) fn takes_the_place_of(context: &Context<'_>, step: &Step) -> bool {
+pub(crate) fn takes_the_place_of(pending: &[&Adoption], step: &Step) -> bool {
     let (made, slot) = match step {
         Step::CreateNetwork(_) => (ResourceKind::Network, None),
         Step::CreateFirewall(_) => (ResourceKind::Firewall, None),
@@ -71,8 +72,7 @@ pub(crate) fn takes_the_place_of(context: &Context<'_>, step: &Step) -> bool {
         Step::CreateServer(new) => (ResourceKind::Server, Some(&new.machine)),
         _ => return false,
     };
-    let pending = context.platform.adoptions.iter().filter(|adoption| !is_settled(context, adoption));
-    pending.into_iter().any(|adoption| adoption.named.kind == made && adoption.machine.as_ref() == slot)
+    pending.iter().any(|adoption| adoption.named.kind == made && adoption.machine.as_ref() == slot)
 }
 
 fn adopt(context: &Context<'_>, adoption: &Adoption, adoptee: &Adoptee) -> Step {

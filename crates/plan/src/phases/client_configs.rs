@@ -1,9 +1,10 @@
-//! The administrator's kubeconfig and talosconfig: stored where the user looks for them, renewed before they end.
+//! The administrator's kubeconfig and talosconfig: stored where the user looks for them, renewed before they end. Where the
+//! public admin ports are closed they lead into the private network, to which the mesh leads.
 
 use jiff::SignedDuration;
 
-use super::{Context, Outcome, servers};
-use crate::endpoints::api_endpoints;
+use super::{Context, Outcome, admin_ports, servers};
+use crate::endpoints::{api_endpoints, machine_endpoint};
 use crate::observed::CredentialFacts;
 use crate::report::Wait;
 use crate::step::Step;
@@ -15,8 +16,16 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let Some(bundle) = &context.store.bundle else {
         return Outcome::resting(Wait::Concern(super::Concern::SecretBundle));
     };
-    let kubernetes = api_endpoints(context.platform, context.cloud).for_clients();
-    let public = |machine| Some(context.server_of(machine)?.public_ipv4?.to_string());
+    let closed = admin_ports::are_closed(context);
+    let kubernetes = match closed {
+        true => machine_endpoint(context.platform, context.cloud).into_iter().collect(),
+        false => api_endpoints(context.platform, context.cloud).for_clients(),
+    };
+    let public = |machine| {
+        let server = context.server_of(machine)?;
+        let address = if closed { context.cloud.private_ipv4(&server.private) } else { server.public_ipv4 };
+        Some(address?.to_string())
+    };
     let talos: Vec<String> = servers::control_planes(context).iter().filter_map(public).collect();
     if kubernetes.is_empty() || talos.len() < context.platform.control_plane.replicas as usize {
         return Outcome::resting(Wait::Concern(super::Concern::Servers));

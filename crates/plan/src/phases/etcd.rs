@@ -28,10 +28,10 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
 /// What etcd needs, as long as nobody restores it.
 fn live(context: &Context<'_>) -> Outcome {
     match &context.store.bootstrap {
-        None => before_bootstrap(context, &servers::control_planes(context)),
+        None => before_bootstrap(context, servers::control_planes(context)),
         Some(record) => match &context.observed.etcd {
             Fact::Known { value: etcd, .. } if !etcd.members.is_empty() => {
-                membership(context, etcd, &servers::control_planes(context))
+                membership(context, etcd, servers::control_planes(context))
             }
             _ => bootstrap(context, &founded_on(context, record), &servers::every_control_plane(context)),
         },
@@ -54,7 +54,7 @@ fn before_bootstrap(context: &Context<'_>, control_planes: &[MachineName]) -> Ou
     }
     let waits = |machine: &&MachineName| {
         matches!(
-            context.observed.talos_of(machine),
+            context.talos_of(machine),
             Some(TalosFacts::Configured { stage: MachineStage::Booting | MachineStage::Running, .. })
         )
     };
@@ -88,8 +88,7 @@ fn bootstrap(context: &Context<'_>, record: &BootstrapRecord, control_planes: &[
     }
     let alive = context.server_of(&record.machine).is_some_and(|server| server.id == record.server_id);
     if !alive && !guard::holds(Guard::BootstrapOnRecorded) {
-        let waits =
-            |machine: &&MachineName| matches!(context.observed.talos_of(machine), Some(TalosFacts::Configured { .. }));
+        let waits = |machine: &&MachineName| matches!(context.talos_of(machine), Some(TalosFacts::Configured { .. }));
         let other = control_planes.iter().find(waits);
         if let Some((machine, server)) = other.and_then(|machine| Some((machine, context.server_of(machine)?))) {
             return Outcome::step(Step::BootstrapEtcd { machine: machine.clone(), server: server.id });
@@ -116,7 +115,7 @@ fn bootstrap(context: &Context<'_>, record: &BootstrapRecord, control_planes: &[
         // What was restored once is never bootstrapped empty.
         return silence(context, record, Wait::EtcdHealth(vec![record.machine.clone()]));
     }
-    match context.observed.talos_of(&record.machine) {
+    match context.talos_of(&record.machine) {
         Some(TalosFacts::Configured { .. }) => {
             Outcome::step(Step::BootstrapEtcd { machine: record.machine.clone(), server: record.server_id })
         }
@@ -191,7 +190,7 @@ fn unhealthy(context: &Context<'_>, control_planes: &[MachineName]) -> Vec<Machi
 
 /// Whether etcd is known to run healthily on the machine.
 pub(super) fn serves(context: &Context<'_>, machine: &MachineName) -> bool {
-    context.observed.talos_of(machine).is_some_and(|talos| talos.serves(SERVICE))
+    context.talos_of(machine).is_some_and(|talos| talos.serves(SERVICE))
 }
 
 /// Whether the machine has a vote in etcd.
@@ -212,9 +211,9 @@ pub(super) fn quorum(context: &Context<'_>, etcd: &EtcdFacts) -> Quorum {
 
 /// Whether the machine's etcd runs, but says that it is not healthy: it has members, and no leader among them.
 fn leaderless(context: &Context<'_>, machine: &MachineName) -> bool {
-    context.observed.talos_of(machine).is_some_and(|talos| talos.is_unhealthy(SERVICE))
+    context.talos_of(machine).is_some_and(|talos| talos.is_unhealthy(SERVICE))
 }
 
 fn answers(context: &Context<'_>, machine: &MachineName) -> bool {
-    context.observed.talos_of(machine).is_some()
+    context.talos_of(machine).is_some()
 }

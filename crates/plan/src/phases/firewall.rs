@@ -1,6 +1,7 @@
 //! The firewall that guards every server from its first packet on: the admin ports only from the allow-list, nothing
 //! else from outside. Traffic in the private network does not pass it.
 
+use super::admin_ports::{kept, openness, rules_of};
 use super::{Context, Outcome};
 use crate::observed::{CloudFacts, Firewall, FirewallRule};
 use crate::step::{NewFirewall, Step};
@@ -17,13 +18,13 @@ pub(super) fn of<'a>(context: &Context<'a>) -> Option<&'a Firewall> {
     context.cloud.firewalls.first()
 }
 
-/// The inbound rules that the platform wants, sorted.
+/// Inbound rules that admit these sources to the admin ports, sorted; `remark` ends their descriptions.
 #[must_use]
-pub fn wanted_rules(allowlist: &[String]) -> Vec<FirewallRule> {
-    let mut sources = allowlist.to_vec();
+pub fn rules_for(sources: &[String], remark: &str) -> Vec<FirewallRule> {
+    let mut sources = sources.to_vec();
     sources.sort();
     let admin = |description: &str, port: u16| FirewallRule {
-        description: description.to_owned(),
+        description: format!("{description}{remark}"),
         protocol: "tcp".to_owned(),
         port: Some(port.to_string()),
         sources: sources.clone(),
@@ -36,12 +37,12 @@ pub fn wanted_rules(allowlist: &[String]) -> Vec<FirewallRule> {
 /// Whether the platform's firewall, if there is one, admits whom it should, and nobody else.
 #[must_use]
 pub fn is_as_wanted(platform: &ValidatedPlatform, cloud: &CloudFacts) -> bool {
-    cloud.firewalls.first().is_none_or(|firewall| sorted(&firewall.rules) == wanted_rules(&platform.api_allowlist))
+    cloud.firewalls.first().is_none_or(|firewall| openness(platform, &firewall.rules).is_some())
 }
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let identity = &context.platform.identity;
-    let rules = wanted_rules(&context.platform.api_allowlist);
+    let rules = rules_of(context.platform, kept(context));
     match of(context) {
         None => Outcome::step(Step::CreateFirewall(NewFirewall {
             name: identity.base_name(),
@@ -49,7 +50,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
             rules,
         })),
         Some(firewall) if sorted(&firewall.rules) == rules => {
-            let what = format!("firewall {} admits {} to the admin ports", firewall.name, sources(context));
+            let what = format!("firewall {} admits {} to the admin ports", firewall.name, sources(&rules));
             Outcome::done(what, context.observed.cloud.at())
         }
         Some(firewall) => {
@@ -58,12 +59,12 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     }
 }
 
-fn sources(context: &Context<'_>) -> String {
-    context.platform.api_allowlist.join(", ")
+fn sources(rules: &[FirewallRule]) -> String {
+    rules.first().map(|rule| rule.sources.join(", ")).unwrap_or_default()
 }
 
 /// The rules in an order of their own, because Hetzner keeps that in which they were given.
-fn sorted(rules: &[FirewallRule]) -> Vec<FirewallRule> {
+pub(super) fn sorted(rules: &[FirewallRule]) -> Vec<FirewallRule> {
     let mut rules = rules.to_vec();
     for rule in &mut rules {
         rule.sources.sort();

@@ -6,28 +6,30 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, etcd, nodes};
+use super::{Context, etcd};
 use crate::names::MachineName;
 use crate::observed::{NodeFacts, Readiness, Server, ServerStatus, TalosFacts};
 
 /// How long a new machine may take to be heard of: many times what it usually takes.
 const COMES_UP: SignedDuration = SignedDuration::from_mins(15);
 
+/// How long a machine is waited for where no machine has joined: each that is replaced is paid for, and may
+/// not be the reason.
+const UNREACHED: SignedDuration = SignedDuration::from_mins(60);
+
 /// Whether the machine does its work: its server runs, Talos and its services are well, its node is registered (and
 /// Ready, once there is a pod network), and a control plane's etcd member is healthy.
 pub(super) fn serves(context: &Context<'_>, machine: &MachineName) -> bool {
-    let running = context.server_of(machine).is_some_and(|server| server.status == ServerStatus::Running);
-    let talos = matches!(
-        context.observed.talos_of(machine),
-        Some(talos @ TalosFacts::Configured { .. }) if talos.ailment().is_none()
-    );
+    let Some(known) = context.known.get(machine) else { return false };
+    let running = known.server.status == ServerStatus::Running;
+    let talos = matches!(known.talos, Some(talos @ TalosFacts::Configured { .. }) if talos.ailment().is_none());
     let etcd = !machine.is_control_plane() || etcd::serves(context, machine) && etcd::votes(context, machine);
-    let node = context.node_of(machine).is_some_and(|node| match node.readiness {
+    let node = known.node.is_some_and(|node| match node.readiness {
         Readiness::Ready => true,
         Readiness::NotReady { .. } => !context.has_pod_network,
         Readiness::Silent { .. } => false,
     });
-    running && talos && etcd && node && nodes::is_registered(context, machine)
+    running && talos && etcd && node && known.is_registered
 }
 
 /// Since when the machine has been lost; `None` while it is not, or while too little is known to say so.
@@ -38,33 +40,51 @@ pub(super) fn lost_since(context: &Context<'_>, machine: &MachineName, server: &
     if server.status != ServerStatus::Running {
         return None;
     }
-    if !nodes::is_registered(context, machine) {
+    if !context.is_registered(machine) {
         return never_came(context, machine, server);
     }
     let node = context.node_of(machine)?;
     match node.readiness {
         Readiness::Ready => None,
-        Readiness::Silent { since } if context.observed.talos_of(machine).is_none() => since,
+        Readiness::Silent { since } if context.talos_of(machine).is_none() => since,
         Readiness::Silent { since } | Readiness::NotReady { since } => since.filter(|_| context.has_pod_network),
     }
 }
 
-/// Since when a machine is overdue that has never been heard of, in a cluster that others have joined. Where nobody has, the
-/// reason is not a machine: it may be that Helix reaches none of them.
+/// Since when a machine is overdue that has never been heard of. In a cluster that others have joined the reason is the
+/// machine. Where nobody has, it may be that Helix reaches none of them: then only a control plane is given up, rarely, and
+/// only before etcd has begun anywhere, when nothing can be lost with it.
 fn never_came(context: &Context<'_>, machine: &MachineName, server: &Server) -> Option<Timestamp> {
-    let joined = context.machines().any(|(other, _)| nodes::is_registered(context, other));
-    let silent = context.observed.talos_of(machine).is_none() && context.node_of(machine).is_none();
-    server.created.filter(|_| joined && silent).map(|created| created + COMES_UP)
+    let created = server.created.filter(|_| is_unheard(context, machine))?;
+    let is_first = machine.is_control_plane() && context.store.bootstrap.is_none();
+    match context.known.have_joined() {
+        true => Some(created + COMES_UP),
+        false => is_first.then_some(created + UNREACHED),
+    }
+}
+
+/// Whether neither the machine's Talos nor its node says anything.
+fn is_unheard(context: &Context<'_>, machine: &MachineName) -> bool {
+    context.talos_of(machine).is_none() && context.node_of(machine).is_none()
+}
+
+/// When a machine was made of which people should know that it has not been heard of in all the time since. Workers wait for
+/// control planes: these give them the certificates with which they answer.
+pub(super) fn overdue_since(context: &Context<'_>, machine: &MachineName) -> Option<Timestamp> {
+    if !machine.is_control_plane() && !context.known.have_joined() {
+        return None;
+    }
+    let created = context.server_of(machine)?.created.filter(|_| is_unheard(context, machine))?;
+    (created + COMES_UP <= context.now).then_some(created)
 }
 
 /// Whether the machine answers and is part of the cluster, but does not do its work. One that is young may still come up.
 pub(super) fn ails(context: &Context<'_>, machine: &MachineName) -> bool {
-    let talos = context.observed.talos_of(machine);
-    let created = context.server_of(machine).and_then(|server| server.created);
-    let is_young = created.is_none_or(|created| created + COMES_UP > context.now);
+    let Some(known) = context.known.get(machine) else { return false };
+    let is_young = known.server.created.is_none_or(|created| created + COMES_UP > context.now);
     !is_young
-        && nodes::is_registered(context, machine)
-        && talos.is_some_and(|talos| {
+        && known.is_registered
+        && known.talos.is_some_and(|talos| {
             let etcd_stopped =
                 machine.is_control_plane() && etcd::votes(context, machine) && !talos.serves(etcd::SERVICE);
             etcd_stopped || talos.ailment().is_some()

@@ -28,10 +28,7 @@ impl Stage {
 
     pub(super) fn of(context: &Context<'_>) -> Self {
         let target = &context.platform.versions.kubernetes;
-        let nodes = || {
-            let machines = context.machines().map(|(machine, _)| machine);
-            machines.filter_map(|machine| context.node_of(machine))
-        };
+        let nodes = || context.known.iter().filter_map(|known| known.node);
         let kubelets = nodes().filter_map(kubelet);
         let parts = nodes().filter_map(|node| node.control_plane.as_ref());
         let lowest = kubelets.chain(parts.flat_map(|it| [it.api_server.clone(), it.controllers.clone()])).min();
@@ -64,9 +61,8 @@ pub(super) fn talos_path(context: &Context<'_>, running: &str) -> Result<(), Upg
 }
 
 fn every_talos_is_wanted(context: &Context<'_>) -> bool {
-    let wanted = format!("v{}", context.platform.versions.talos);
-    context.machines().all(|(machine, _)| match context.observed.talos_of(machine) {
-        Some(TalosFacts::Configured { version, .. }) => *version == wanted,
+    context.known.iter().all(|known| match known.talos {
+        Some(TalosFacts::Configured { version, .. }) => *version == context.talos,
         Some(TalosFacts::Maintenance { .. }) | None => true,
     })
 }

@@ -4,7 +4,7 @@
 //! lives refuses the anonymous. One whose etcd is gone answers 401, too; that case is [`super::load_balancer_targets`]'.
 
 use super::firewall::KUBERNETES_PORT;
-use super::{Context, Outcome, network};
+use super::{Context, Outcome, admin_ports, network};
 use crate::observed::{LoadBalancer, LoadBalancerService};
 use crate::report::{Block, Wait};
 use crate::step::{NewLoadBalancer, Step};
@@ -35,7 +35,7 @@ pub fn wanted_service() -> LoadBalancerService {
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let public = match &context.platform.endpoint {
-        Endpoint::LoadBalancer { public } => *public,
+        Endpoint::LoadBalancer { public } => *public && !admin_ports::are_closed(context),
         Endpoint::Dns { host } => {
             return Outcome::done(format!("the API is reached at {host}"), None);
         }

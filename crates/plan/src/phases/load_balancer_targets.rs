@@ -44,16 +44,20 @@ fn is_target(balancer: &LoadBalancer, server: u64) -> bool {
 
 /// One control plane that is not a target yet and should be.
 fn addition(context: &Context<'_>, balancer: &LoadBalancer) -> Option<Step> {
-    let wanted = |machine: &MachineName| {
-        let configured = matches!(context.observed.talos_of(machine), Some(TalosFacts::Configured { .. }));
+    let wanted = |machine: &&MachineName| {
+        let configured = matches!(context.talos_of(machine), Some(TalosFacts::Configured { .. }));
         configured && !etcd_gone(context, machine)
     };
     servers::control_planes(context)
-        .into_iter()
+        .iter()
         .filter(wanted)
-        .filter_map(|machine| Some((context.server_of(&machine)?, machine)))
+        .filter_map(|machine| Some((context.server_of(machine)?, machine)))
         .find(|(server, _)| context.cloud.private_ipv4(&server.private).is_some() && !is_target(balancer, server.id))
-        .map(|(server, machine)| Step::AddLoadBalancerTarget { load_balancer: balancer.id, server: server.id, machine })
+        .map(|(server, machine)| Step::AddLoadBalancerTarget {
+            load_balancer: balancer.id,
+            server: server.id,
+            machine: machine.clone(),
+        })
 }
 
 /// One target to take out, if another one is left that serves. What the load balancer says of their health is not asked:
@@ -88,7 +92,7 @@ fn etcd_gone(context: &Context<'_>, machine: &MachineName) -> bool {
         .value()
         .is_some_and(|etcd| etcd.members.iter().any(|member| member.hostname == name && !member.learner));
     votes
-        && match context.observed.talos_of(machine) {
+        && match context.talos_of(machine) {
             Some(talos @ TalosFacts::Configured { .. }) => !talos.runs(etcd::SERVICE),
             Some(TalosFacts::Maintenance { .. }) | None => false,
         }

@@ -3,17 +3,24 @@
 //! A concern is one file with one function: from the [`Context`] to an [`Outcome`]. To add one, write its file, add a
 //! variant to [`Concern`] and follow the compiler.
 
+pub mod admin_ports;
 pub mod adoption;
 pub mod backups;
 pub mod client_configs;
+mod components;
 pub mod etcd;
+pub mod extensions;
 pub mod firewall;
+mod gitops_tree;
 mod health;
 pub mod image;
 mod kubernetes;
 pub mod load_balancer;
 pub mod load_balancer_targets;
 pub mod machine_configs;
+mod machines;
+mod mesh;
+pub mod names;
 pub mod network;
 pub mod nodes;
 mod outcome;
@@ -36,15 +43,21 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use kubernetes::Stage;
+use machines::Machines;
 pub use outcome::Outcome;
+pub(crate) use outcome::Setbacks;
 pub use roster::{Leaving, Roster};
 
+use crate::components::Component;
 use crate::disruption::Mark;
 use crate::endpoints::api_endpoints;
 use crate::farewell::Farewell;
 use crate::names::MachineName;
-use crate::observed::{CloudFacts, NodeFacts, Observed, Readiness, Server, StoreFacts};
-use crate::report::{Block, Wait};
+use crate::observed::{
+    CloudFacts, NodeFacts, ObjectId, Observed, PlacementGroup, Readiness, Server, StoreFacts, TalosFacts,
+};
+use crate::render::machine_config::AlikeDigests;
+use crate::report::Wait;
 use crate::validated::ValidatedPlatform;
 
 /// Something that a platform needs, decided in one place.
@@ -84,15 +97,31 @@ pub enum Concern {
     Authorities,
     /// The administrator's kubeconfig and talosconfig.
     ClientConfigs,
-    /// A phase that is not built yet.
-    NotBuilt(PhaseName),
+    /// The name of the Kubernetes API.
+    ApiName,
+    /// Whom workloads may talk to, as far as it holds in the whole cluster.
+    NetworkPolicies,
+    /// A component of the cluster, in the phase in which it is installed.
+    Component(Component, PhaseName),
+    /// Components that nothing asks for any more.
+    FormerComponents,
+    /// The names of what is published.
+    Names,
+    /// The mesh by which people come in.
+    Mesh,
+    /// The public admin ports.
+    AdminPorts,
+    /// What Argo CD syncs, and where it finds it.
+    GitOpsTree,
+    /// The system extensions of the machines' images.
+    Extensions,
     /// The end of a platform.
     Teardown,
 }
 
 impl Concern {
-    /// Every concern of a living platform, in the order of phases.
-    pub const ALL: [Self; 21] = [
+    /// Every concern of a living platform up to its nodes, in the order of phases.
+    const MACHINES: [Self; 18] = [
         Self::Adoption,
         Self::SecretBundle,
         Self::Network,
@@ -102,6 +131,7 @@ impl Concern {
         Self::LoadBalancer,
         Self::Image,
         Self::Servers,
+        Self::ApiName,
         Self::MachineConfigs,
         Self::Etcd,
         Self::Backups,
@@ -110,15 +140,26 @@ impl Concern {
         Self::Rollout,
         Self::Authorities,
         Self::ClientConfigs,
-        Self::NotBuilt(PhaseName::SecurityWeave),
-        Self::NotBuilt(PhaseName::GitOpsControlPlane),
-        Self::NotBuilt(PhaseName::StateAndDataHa),
-        Self::NotBuilt(PhaseName::AiAgentic),
     ];
 
-    /// The concerns of a platform that goes as far as `until`.
-    pub fn of(until: PhaseName) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(move |concern| concern.phase() <= until)
+    /// The concerns of a platform up to its last phase, each after what it waits for.
+    #[must_use]
+    pub fn of(platform: &ValidatedPlatform) -> Vec<Self> {
+        let mut concerns = Self::MACHINES.to_vec();
+        concerns.push(Self::Extensions);
+        for wanted in platform.components.iter() {
+            concerns.push(Self::Component(wanted.component, wanted.phase));
+            if wanted.component == Component::Cilium {
+                concerns.extend([Self::NetworkPolicies, Self::FormerComponents]);
+            }
+            if wanted.component == Component::ArgoCd {
+                concerns.push(Self::GitOpsTree);
+            }
+        }
+        concerns.extend([Self::Names, Self::Mesh, Self::AdminPorts]);
+        concerns.sort_by_key(|concern| concern.phase());
+        concerns.retain(|concern| concern.phase() <= platform.until);
+        concerns
     }
 
     /// The phase that the concern is part of.
@@ -135,6 +176,7 @@ impl Concern {
             | Self::Image
             | Self::Teardown => PhaseName::HardenedCore,
             Self::Servers
+            | Self::ApiName
             | Self::MachineConfigs
             | Self::Etcd
             | Self::Backups
@@ -143,7 +185,12 @@ impl Concern {
             | Self::Rollout
             | Self::Authorities
             | Self::ClientConfigs => PhaseName::ImmutableSubstrate,
-            Self::NotBuilt(phase) => phase,
+            Self::NetworkPolicies | Self::FormerComponents | Self::Names | Self::Mesh | Self::AdminPorts => {
+                PhaseName::SecurityWeave
+            }
+            Self::GitOpsTree => PhaseName::GitOpsControlPlane,
+            Self::Extensions => PhaseName::StateAndDataHa,
+            Self::Component(_, phase) => phase,
         }
     }
 
@@ -174,7 +221,15 @@ impl Concern {
             Self::Rollout => rollout::plan(context),
             Self::Authorities => rotation::plan(context),
             Self::ClientConfigs => client_configs::plan(context),
-            Self::NotBuilt(phase) => Outcome::blocked(Block::PhaseNotImplemented(phase)),
+            Self::ApiName => names::api(context),
+            Self::Names => names::ingress(context),
+            Self::Mesh => mesh::plan(context),
+            Self::AdminPorts => admin_ports::plan(context),
+            Self::Extensions => extensions::plan(context),
+            Self::NetworkPolicies => components::policies(context),
+            Self::Component(component, _) => components::plan(context, component),
+            Self::FormerComponents => components::former(context),
+            Self::GitOpsTree => gitops_tree::plan(context),
             Self::Teardown => {
                 let farewell = Farewell::plain(context.now);
                 teardown::plan(&farewell, context.observed, context.cloud, context.store, context.now)
@@ -203,7 +258,15 @@ impl fmt::Display for Concern {
             Self::Rollout => f.write_str("changes of machines"),
             Self::Authorities => f.write_str("certificate authorities"),
             Self::ClientConfigs => f.write_str("client configurations"),
-            Self::NotBuilt(phase) => write!(f, "{phase}"),
+            Self::ApiName => f.write_str("name of the API"),
+            Self::Names => f.write_str("names of what is published"),
+            Self::Mesh => f.write_str("mesh"),
+            Self::AdminPorts => f.write_str("admin ports"),
+            Self::Extensions => f.write_str("system extensions"),
+            Self::NetworkPolicies => f.write_str("network policies"),
+            Self::Component(component, _) => write!(f, "component {component}"),
+            Self::FormerComponents => f.write_str("removal of components that nothing asks for"),
+            Self::GitOpsTree => f.write_str("GitOps tree"),
             Self::Teardown => f.write_str("teardown"),
         }
     }
@@ -221,15 +284,22 @@ pub struct Context<'a> {
     pub store: &'a StoreFacts,
     /// The time.
     pub now: Timestamp,
+    /// The Talos that the machines are to run, as in `v1.13.9`.
+    talos: String,
     /// Which Kubernetes the machines are to run now.
     pub(crate) kubernetes: Stage,
     /// Who stays and who leaves.
     pub roster: Roster,
     /// Whether pods can reach one another: some node is Ready.
     has_pod_network: bool,
-    wanted: OnceCell<BTreeMap<MachineName, machine_configs::Wanted>>,
-    servers: BTreeMap<MachineName, &'a Server>,
-    nodes: BTreeMap<&'a str, &'a NodeFacts>,
+    /// Whose each rendered object is.
+    claims: OnceCell<BTreeMap<ObjectId, Component>>,
+    known: Machines<'a>,
+    groups: BTreeMap<&'a str, &'a PlacementGroup>,
+    /// The digests of each pool's configurations, found when they are first asked for.
+    alike: OnceCell<BTreeMap<String, AlikeDigests>>,
+    /// The machines that each pool is to have, in the order of the pools: control planes first.
+    wanted: Vec<Vec<MachineName>>,
 }
 
 impl<'a> Context<'a> {
@@ -242,7 +312,6 @@ impl<'a> Context<'a> {
         store: &'a StoreFacts,
         now: Timestamp,
     ) -> Self {
-        let servers = cloud.servers.iter().filter_map(|server| Some((MachineName::parse(&server.name).ok()?, server)));
         let nodes = observed.kubernetes.value().map(|kubernetes| kubernetes.nodes.as_slice()).unwrap_or_default();
         let mut context = Self {
             platform,
@@ -250,27 +319,40 @@ impl<'a> Context<'a> {
             cloud,
             store,
             now,
+            talos: format!("v{}", platform.versions.talos),
             kubernetes: Stage::all(&platform.versions.kubernetes),
             roster: Roster::default(),
             has_pod_network: nodes.iter().any(|node| node.readiness == Readiness::Ready),
-            wanted: OnceCell::new(),
-            servers: servers.collect(),
-            nodes: nodes.iter().map(|node| (node.name.as_str(), node)).collect(),
+            claims: OnceCell::new(),
+            known: Machines::of(&cloud.servers, nodes, observed),
+            groups: cloud.placement_groups.iter().map(|group| (group.name.as_str(), group)).collect(),
+            alike: OnceCell::new(),
+            wanted: Vec::new(),
         };
         context.kubernetes = Stage::of(&context);
         context.roster = Roster::of(&context);
+        context.wanted = platform.pools().map(|pool| servers::wanted_machines(&context, pool)).collect();
         context
     }
 
     /// The server that is this machine, if there is one.
     #[must_use]
     pub fn server_of(&self, machine: &MachineName) -> Option<&'a Server> {
-        self.servers.get(machine).copied()
+        self.known.get(machine).map(|known| known.server)
     }
 
     /// The machines that have a server, by name.
     pub fn machines(&self) -> impl Iterator<Item = (&MachineName, &'a Server)> {
-        self.servers.iter().map(|(machine, server)| (machine, *server))
+        self.known.iter().map(|known| (&known.name, known.server))
+    }
+
+    /// What Talos on the machine said, if it answered.
+    #[must_use]
+    pub fn talos_of(&self, machine: &MachineName) -> Option<&'a TalosFacts> {
+        match self.known.get(machine) {
+            Some(known) => known.talos,
+            None => self.observed.talos_of(machine),
+        }
     }
 
     /// That the machine is being disturbed, if it is.
@@ -301,6 +383,11 @@ impl<'a> Context<'a> {
     /// The node that the machine has registered, if it has.
     #[must_use]
     pub fn node_of(&self, machine: &MachineName) -> Option<&'a NodeFacts> {
-        self.nodes.get(machine.to_string().as_str()).copied()
+        self.known.node(machine)
+    }
+
+    /// Whether this very server has registered as the machine's node: then it had its configuration.
+    fn is_registered(&self, machine: &MachineName) -> bool {
+        self.known.get(machine).is_some_and(|known| known.is_registered)
     }
 }

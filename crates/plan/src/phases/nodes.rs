@@ -28,19 +28,20 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     };
     let mut steps: Vec<Step> = former(context, &kubernetes.nodes);
     let (mut missing, mut silent, mut held) = (Vec::new(), Vec::new(), Vec::new());
-    for pool in context.platform.pools() {
-        for machine in servers::wanted_machines(context, pool) {
-            match context.node_of(&machine) {
-                Some(node) if is_this_server(context, &machine, node) => {
-                    match repair(&machine, pool, node) {
-                        Some(_) if context.is_held(&machine) => held.push(machine.clone()),
+    for (pool, machines) in servers::pools(context) {
+        let wanted = Decoration::of(pool);
+        for machine in machines {
+            match context.known.get(machine).filter(|known| known.is_registered).and_then(|known| known.node) {
+                Some(node) => {
+                    match wanted.repair(machine, node) {
+                        Some(_) if context.is_held(machine) => held.push(machine.clone()),
                         repair => steps.extend(repair),
                     }
                     if !health::kubelet_listens(node) {
-                        silent.push(machine);
+                        silent.push(machine.clone());
                     }
                 }
-                _ => missing.push(machine),
+                None => missing.push(machine.clone()),
             }
         }
     }
@@ -55,8 +56,8 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         return Outcome::waiting(Wait::Nodes(missing));
     }
     let untold: Vec<MachineName> = servers::all_wanted(context)
-        .into_iter()
         .filter(|machine| machine_configs::running_digest(context, machine).is_none())
+        .cloned()
         .collect();
     if !untold.is_empty() {
         return Outcome::waiting(Wait::NodeConfigs(untold));
@@ -79,24 +80,13 @@ pub(super) fn coming_up(context: &Context<'_>) -> bool {
     context.store.bootstrap.as_ref().is_none_or(|record| record.at + etcd::BIRTH > context.now)
 }
 
-/// Whether this very server has registered as the machine's node: then it had its configuration.
-pub(super) fn is_registered(context: &Context<'_>, machine: &MachineName) -> bool {
-    context.node_of(machine).is_some_and(|node| is_this_server(context, machine, node))
-}
-
-fn is_this_server(context: &Context<'_>, machine: &MachineName, node: &NodeFacts) -> bool {
-    let provider_id = context.server_of(machine).map(|server| format!("hcloud://{}", server.id));
-    provider_id.is_some() && provider_id == node.provider_id
-}
-
 /// Machines whose node a restored cluster does not have (any more): a kubelet registers once, when it starts.
 fn forgotten(context: &Context<'_>, missing: &[MachineName]) -> Vec<Step> {
     if context.store.restore.as_ref().is_none_or(RestoreRecord::is_open) {
         return Vec::new();
     }
     let running = |machine: &&MachineName| {
-        context.node_of(machine).is_none()
-            && context.observed.talos_of(machine).is_some_and(|talos| talos.runs(KUBELET))
+        context.node_of(machine).is_none() && context.talos_of(machine).is_some_and(|talos| talos.runs(KUBELET))
     };
     missing.iter().filter(running).map(|machine| Step::RestartKubelet { machine: machine.clone() }).collect()
 }
@@ -105,42 +95,65 @@ fn forgotten(context: &Context<'_>, missing: &[MachineName]) -> Vec<Step> {
 fn former(context: &Context<'_>, nodes: &[NodeFacts]) -> Vec<Step> {
     nodes
         .iter()
-        .filter_map(|node| Some((context.platform.identity.machine_of(&node.name)?, node)))
-        .filter(|(machine, node)| node.provider_id.is_some() && !is_this_server(context, machine, node))
-        .map(|(machine, _)| Step::DeleteNode { machine })
+        .filter(|node| node.provider_id.is_some())
+        .filter_map(|node| context.platform.identity.machine_of(&node.name))
+        .filter(|machine| !context.is_registered(machine))
+        .map(|machine| Step::DeleteNode { machine })
         .collect()
 }
 
-/// What a kubelet may not say of itself, what somebody took away, and what Helix has set and is not wanted any more.
-fn repair(machine: &MachineName, pool: &Pool, node: &NodeFacts) -> Option<Step> {
-    let wanted = split_labels(&pool.labels).by_api;
-    let note = Owned {
-        labels: wanted.keys().cloned().collect(),
-        taints: pool.taints.iter().map(|taint| (taint.key.clone(), taint.effect.clone())).collect(),
-    };
-    let labels: BTreeMap<String, String> =
-        wanted.into_iter().filter(|(key, value)| node.labels.get(key) != Some(value)).collect();
-    let remove_labels: Vec<String> =
-        node.owned.labels.difference(&note.labels).filter(|key| node.labels.contains_key(*key)).cloned().collect();
-    let taints = taints(pool, node, &note);
-    let noted = node.owned == note;
-    if labels.is_empty() && remove_labels.is_empty() && taints.is_none() && noted {
-        return None;
-    }
-    let annotations = match noted {
-        true => BTreeMap::new(),
-        false => BTreeMap::from([(labels::OWNED.to_owned(), (!note.is_empty()).then(|| note.to_string()))]),
-    };
-    let patch = NodePatch { labels, remove_labels, taints, annotations, unschedulable: None };
-    Some(Step::PatchNode { machine: machine.clone(), patch })
+/// What Helix sets on the nodes of a pool.
+struct Decoration<'a> {
+    pool: &'a Pool,
+    /// Labels that a kubelet may not set on itself.
+    labels: BTreeMap<String, String>,
+    note: Owned,
 }
 
-/// The node's taints as they should be: others' stay, ours are those of the pool; `None` where they are so already.
-fn taints(pool: &Pool, node: &NodeFacts, note: &Owned) -> Option<Vec<NodeTaint>> {
-    let others = node.taints.iter().filter(|taint| !node.owned.has(taint) && !note.has(taint));
-    let mut wanted: Vec<NodeTaint> = others.chain(&pool.taints).cloned().collect();
-    let mut found = node.taints.clone();
-    wanted.sort();
-    found.sort();
-    (wanted != found).then_some(wanted)
+impl<'a> Decoration<'a> {
+    fn of(pool: &'a Pool) -> Self {
+        let labels = split_labels(&pool.labels).by_api;
+        let note = Owned {
+            labels: labels.keys().cloned().collect(),
+            taints: pool.taints.iter().map(|taint| (taint.key.clone(), taint.effect.clone())).collect(),
+        };
+        Self { pool, labels, note }
+    }
+
+    /// What a kubelet may not say of itself, what somebody took away, and what Helix has set and is not wanted any more.
+    fn repair(&self, machine: &MachineName, node: &NodeFacts) -> Option<Step> {
+        let missing = self.labels.iter().filter(|(key, value)| node.labels.get(*key) != Some(*value));
+        let labels: BTreeMap<String, String> = missing.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let remove_labels: Vec<String> = node
+            .owned
+            .labels
+            .difference(&self.note.labels)
+            .filter(|key| node.labels.contains_key(*key))
+            .cloned()
+            .collect();
+        let taints = self.taints(node);
+        let noted = node.owned == self.note;
+        if labels.is_empty() && remove_labels.is_empty() && taints.is_none() && noted {
+            return None;
+        }
+        let annotations = match noted {
+            true => BTreeMap::new(),
+            false => {
+                let note = (!self.note.is_empty()).then(|| self.note.to_string());
+                BTreeMap::from([(labels::OWNED.to_owned(), note)])
+            }
+        };
+        let patch = NodePatch { labels, remove_labels, taints, annotations, unschedulable: None };
+        Some(Step::PatchNode { machine: machine.clone(), patch })
+    }
+
+    /// The node's taints as they should be: others' stay, ours are those of the pool; `None` where they are so already.
+    fn taints(&self, node: &NodeFacts) -> Option<Vec<NodeTaint>> {
+        let others = node.taints.iter().filter(|taint| !node.owned.has(taint) && !self.note.has(taint));
+        let mut wanted: Vec<&NodeTaint> = others.chain(&self.pool.taints).collect();
+        let mut found: Vec<&NodeTaint> = node.taints.iter().collect();
+        wanted.sort();
+        found.sort();
+        (wanted != found).then(|| wanted.into_iter().cloned().collect())
+    }
 }

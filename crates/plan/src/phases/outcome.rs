@@ -1,5 +1,7 @@
 //! What a concern decided: its steps, where it stands, and what it wants to see soon.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::approval::manual::Gate;
@@ -27,6 +29,16 @@ const HETZNER_SOON: SignedDuration = SignedDuration::from_secs(2);
 
 /// The longest pause between two looks at what is awaited from it.
 const HETZNER_LATEST: SignedDuration = SignedDuration::from_secs(30);
+
+/// What recent attempts met that is still worth waiting for, by target: of several, what was met first.
+pub(crate) struct Setbacks<'a>(BTreeMap<&'a str, &'a Setback>);
+
+impl<'a> Setbacks<'a> {
+    pub(crate) fn fresh(all: &'a [Setback], now: Timestamp) -> Self {
+        let fresh = all.iter().rev().filter(|setback| setback.until > now);
+        Self(fresh.map(|setback| (setback.target.as_str(), setback)).collect())
+    }
+}
 
 /// The decision of one concern.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,15 +154,14 @@ impl Outcome {
     }
 
     /// Withholds steps whose last attempt met something that is still worth waiting for, and tells what.
-    pub(crate) fn heed(&mut self, setbacks: &[Setback], now: Timestamp) {
-        let fresh: Vec<&Setback> = setbacks.iter().filter(|setback| setback.until > now).collect();
-        if fresh.is_empty() {
+    pub(crate) fn heed(&mut self, setbacks: &Setbacks<'_>) {
+        if setbacks.0.is_empty() {
             return;
         }
         let mut told = None;
         self.steps.retain(|step| {
             let target = step.target().to_string();
-            match fresh.iter().find(|setback| setback.target == target).and_then(|setback| as_state(setback)) {
+            match setbacks.0.get(target.as_str()).and_then(|setback| as_state(setback)) {
                 None => true,
                 Some(state) => {
                     told.get_or_insert(state);
@@ -201,6 +212,9 @@ fn as_state(setback: &Setback) -> Option<State> {
         }
         SetbackKind::NotPermitted { message } => {
             State::Blocked(Block::NotPermitted { target, message: message.clone() })
+        }
+        SetbackKind::Rejected { reason, message } => {
+            State::Blocked(Block::Rejected { target, reason, message: message.clone() })
         }
         SetbackKind::Failed { message, .. } => {
             State::WaitingOn(Wait::Retry { target, message: message.clone(), at: setback.until })

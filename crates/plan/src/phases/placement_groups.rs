@@ -39,8 +39,8 @@ pub(super) fn membership(context: &Context<'_>, pool: &Pool, machine: &MachineNa
     if pool.spread == Spread::None {
         return Membership::Without;
     }
-    let name = group_of(context, machine);
-    match context.cloud.placement_groups.iter().find(|group| group.name == name) {
+    let name = shard_name(context, pool, machine.slot() / GROUP_SIZE);
+    match context.groups.get(name.as_str()) {
         Some(group) => Membership::In(group.id),
         None if needs_none(context, pool) && is_refused(context, &creation(context, &name)) => Membership::Without,
         None => Membership::NotYet,
@@ -58,8 +58,8 @@ fn needs_none(context: &Context<'_>, pool: &Pool) -> bool {
     !is_control_plane(context, pool) || one_each
 }
 
-fn group_of(context: &Context<'_>, machine: &MachineName) -> String {
-    context.platform.identity.placement_group_name(machine.pool(), machine.slot() / GROUP_SIZE)
+fn shard_name(context: &Context<'_>, pool: &Pool, shard: u32) -> String {
+    context.platform.identity.placement_group_name(&pool.name, shard)
 }
 
 fn creation(context: &Context<'_>, name: &str) -> Step {
@@ -76,8 +76,7 @@ fn is_refused(context: &Context<'_>, creation: &Step) -> bool {
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     let wanted = wanted(context);
-    let exists = |name: &str| context.cloud.placement_groups.iter().any(|group| group.name == name);
-    let missing = wanted.iter().filter(|(name, _)| !exists(name));
+    let missing = wanted.iter().filter(|(name, _)| !context.groups.contains_key(name.as_str()));
     let missing = missing.map(|(name, pool)| (*pool, creation(context, name)));
     let (done_without, mut missing): (Vec<_>, Vec<_>) =
         missing.partition(|(pool, creation)| needs_none(context, pool) && is_refused(context, creation));
@@ -110,11 +109,14 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
 /// The groups that machines are in or are to be made in, each with its pool. A machine that was made without its group
 /// stays so, and a machine that stands in for another for a while may be in a slot beyond the pool's size.
 pub(super) fn wanted<'a>(context: &Context<'a>) -> BTreeMap<String, &'a Pool> {
-    let inside = context.machines().filter(|(_, server)| server.placement_group.is_some()).map(|(machine, _)| machine);
-    let coming = servers::all_wanted(context).into_iter().filter(|machine| context.server_of(machine).is_none());
-    let spread = |machine: MachineName| {
-        let pool = context.platform.pool(machine.pool()).filter(|pool| pool.spread != Spread::None)?;
-        Some((group_of(context, &machine), pool))
-    };
-    inside.cloned().chain(coming).filter_map(spread).collect()
+    let spread = context.platform.pools().filter(|pool| pool.spread != Spread::None);
+    spread
+        .flat_map(|pool| {
+            let known = context.known.of_pool(&pool.name);
+            let inside = known.filter(|known| known.server.placement_group.is_some()).map(|known| known.name.slot());
+            let coming = servers::missing_slots(context, pool);
+            let shards: BTreeSet<u32> = inside.chain(coming).map(|slot| slot / GROUP_SIZE).collect();
+            shards.into_iter().map(move |shard| (shard_name(context, pool, shard), pool))
+        })
+        .collect()
 }

@@ -5,9 +5,11 @@
 //! planes are made anew under their names; one of them is written down as the place, and brings etcd up from the
 //! snapshot there and nowhere else; when etcd is healthy the record is closed, and never allows another restore.
 
+use helix_crds::labels::CONTROL_PLANE_POOL;
 use helix_crds::{ApprovalItem, Disruption};
 
 use super::{Context, Outcome, etcd, servers};
+use crate::guard::{self, Guard};
 use crate::names::MachineName;
 use crate::observed::{Fact, MachineStage, RestoreRecord, RestoreTarget, Server, ServerStatus, TalosFacts};
 use crate::report::{Block, RestoreRefusal, State, Wait};
@@ -36,7 +38,7 @@ pub(super) fn plan(context: &Context<'_>, without: &Outcome) -> Option<Outcome> 
     let lost = match without.state {
         State::Blocked(Block::QuorumLost { .. }) => true,
         // A machine that is there may only be starting: its etcd may still have its data.
-        State::Blocked(Block::EtcdLost { .. }) => !context.machines().any(|(machine, _)| machine.is_control_plane()),
+        State::Blocked(Block::EtcdLost { .. }) => context.known.of_pool(CONTROL_PLANE_POOL).next().is_none(),
         _ => false,
     };
     let request = context.platform.restore_from.as_ref().filter(|_| lost)?;
@@ -53,7 +55,8 @@ fn begin(context: &Context<'_>, request: &RestoreFrom) -> Outcome {
     if context.platform.backup.is_none() {
         return refused(RestoreRefusal::NoBucket);
     }
-    if let Some(earlier) = context.store.restore.as_ref().filter(|earlier| earlier.request == request.text()) {
+    let made = |earlier: &&RestoreRecord| earlier.request == request.text() && guard::holds(Guard::RestoreOnce);
+    if let Some(earlier) = context.store.restore.as_ref().filter(made) {
         return refused(RestoreRefusal::Done { at: earlier.begun_at });
     }
     let candidate = match &context.observed.backups.candidate {
@@ -152,7 +155,7 @@ fn choose(context: &Context<'_>, record: &RestoreRecord) -> Outcome {
     if record.target.is_some() {
         let may_have_it = |machine: &&MachineName| {
             context.server_of(machine).is_some()
-                && context.observed.talos_of(machine).is_none_or(|talos| talos.runs(etcd::SERVICE))
+                && context.talos_of(machine).is_none_or(|talos| talos.runs(etcd::SERVICE))
         };
         if control_planes.iter().any(|machine| may_have_it(&machine)) {
             return Outcome::waiting(Wait::EtcdLeader);
@@ -160,7 +163,7 @@ fn choose(context: &Context<'_>, record: &RestoreRecord) -> Outcome {
     }
     let waits = |machine: &&MachineName| {
         matches!(
-            context.observed.talos_of(machine),
+            context.talos_of(machine),
             Some(TalosFacts::Configured { stage: MachineStage::Booting | MachineStage::Running, .. })
         )
     };
@@ -170,13 +173,13 @@ fn choose(context: &Context<'_>, record: &RestoreRecord) -> Outcome {
             let target = Some(RestoreTarget { machine: machine.clone(), server_id: server.id });
             Outcome::step(Step::RecordRestore(RestoreRecord { target, ..record.clone() }))
         }
-        None => Outcome::waiting(Wait::Boot(control_planes)),
+        None => Outcome::waiting(Wait::Boot(control_planes.to_vec())),
     }
 }
 
 fn recover(context: &Context<'_>, record: &RestoreRecord, target: &RestoreTarget) -> Outcome {
     let machine = target.machine.clone();
-    match context.observed.talos_of(&machine) {
+    match context.talos_of(&machine) {
         Some(talos) if talos.runs(etcd::SERVICE) => Outcome::waiting(Wait::EtcdHealth(vec![machine])),
         Some(TalosFacts::Configured { .. }) => {
             Outcome::step(Step::RecoverEtcd { machine, server: target.server_id, snapshot: record.snapshot.clone() })

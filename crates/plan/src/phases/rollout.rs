@@ -8,11 +8,12 @@
 mod leave;
 mod pace;
 
-use jiff::Timestamp;
+use helix_crds::labels::CONTROL_PLANE_POOL;
+use jiff::{SignedDuration, Timestamp};
 
 use self::pace::Pacer;
-use super::machine_configs::Wanted;
-use super::{Context, Outcome, backups, health, kubernetes, machine_configs, nodes, roster, rotation};
+use super::{Context, Outcome, backups, health, kubernetes, machine_configs, roster, rotation};
+use crate::data_gate::Absence;
 use crate::disruption::{Cause, Mark};
 use crate::guard::{self, Guard};
 use crate::names::MachineName;
@@ -20,6 +21,9 @@ use crate::observed::TalosFacts;
 use crate::render::machine_config::{ChangeClass, ConfigDigest, MachineConfigInputs, change_class, installer_image};
 use crate::report::{Block, State, Wait};
 use crate::step::Step;
+
+/// How old the mark of a machine may become that waits until it may be emptied.
+const MARK_RENEWED: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is to be different about a running machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,22 +77,23 @@ impl Change {
 ///
 /// Talos first: a configuration is written in the style of the version that it is for.
 pub(super) fn change(context: &Context<'_>, machine: &MachineName) -> Option<Change> {
-    let Some(TalosFacts::Configured { version, .. }) = context.observed.talos_of(machine) else { return None };
-    let wanted = format!("v{}", context.platform.versions.talos);
-    if *version != wanted && kubernetes::talos_path(context, version).is_ok() {
+    let Some(TalosFacts::Configured { version, .. }) = context.talos_of(machine) else { return None };
+    let wanted = &context.talos;
+    if version != wanted && kubernetes::talos_path(context, version).is_ok() {
         let image = installer_image(&context.platform.schematic, &context.platform.versions.talos);
-        return Some(Change::Upgrade { version: wanted, image });
+        return Some(Change::Upgrade { version: wanted.clone(), image });
     }
-    if *version != wanted {
+    if version != wanted {
         // Its configuration is of its own version's style, and waits for the way to be open.
         return None;
     }
-    let (class, (inputs, digest)) = class_of(context, machine)?;
+    let (class, digest) = class_of(context, machine)?;
+    let inputs = || machine_configs::inputs_of(context, machine);
     match class {
         // What is decided at birth is the roster's: the machine is replaced.
         ChangeClass::None | ChangeClass::Replace => None,
-        ChangeClass::NoReboot => Some(Change::Reconfigure(inputs.clone(), digest.clone())),
-        ChangeClass::Reboot => Some(Change::Reboot(inputs.clone(), digest.clone())),
+        ChangeClass::NoReboot => Some(Change::Reconfigure(inputs()?, digest.clone())),
+        ChangeClass::Reboot => Some(Change::Reboot(inputs()?, digest.clone())),
     }
 }
 
@@ -98,15 +103,15 @@ pub(super) fn is_reborn(context: &Context<'_>, machine: &MachineName) -> bool {
 }
 
 /// What it takes to bring the machine from what it runs to what it is to be, and what that is.
-fn class_of<'c>(context: &'c Context<'_>, machine: &MachineName) -> Option<(ChangeClass, &'c Wanted)> {
+fn class_of<'c>(context: &'c Context<'_>, machine: &MachineName) -> Option<(ChangeClass, &'c ConfigDigest)> {
     let wanted = machine_configs::wanted(context, machine)?;
     let running = machine_configs::running_digest(context, machine)?;
-    Some((change_class(running, &wanted.1, &context.platform.versions.talos), wanted))
+    Some((change_class(running, wanted, &context.platform.versions.talos), wanted))
 }
 
 /// The only control plane, where it has to reboot: nobody answers meanwhile.
 pub(super) fn downtime<'c>(context: &'c Context<'_>) -> Option<(&'c MachineName, Change)> {
-    let mut existing = context.machines().map(|(machine, _)| machine).filter(|machine| machine.is_control_plane());
+    let mut existing = context.known.of_pool(CONTROL_PLANE_POOL).map(|known| &known.name);
     let (machine, None) = (existing.next()?, existing.next()) else { return None };
     change(context, machine).filter(Change::reboots).map(|change| (machine, change))
 }
@@ -117,9 +122,8 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     for (machine, leaving) in context.roster.leavers() {
         rollout.leave(machine, leaving);
     }
-    let staying: Vec<MachineName> = roster::staying(context).cloned().collect();
-    let (held, free): (Vec<_>, Vec<_>) = staying.into_iter().partition(|machine| context.is_held(machine));
-    for machine in &free {
+    let (held, free): (Vec<_>, Vec<_>) = roster::staying(context).partition(|machine| context.is_held(machine));
+    for machine in free {
         rollout.keep(machine);
     }
     rollout.say_what_is_held(held);
@@ -140,7 +144,10 @@ impl Rollout<'_, '_> {
             self.states.push(State::Blocked(Block::approval_needed(&roster.destruction)));
         }
         for machine in roster::staying(self.context) {
-            let version = self.context.observed.talos_of(machine).map(TalosFacts::version).unwrap_or_default();
+            let version = self.context.talos_of(machine).map(TalosFacts::version).unwrap_or_default();
+            if version == self.context.talos {
+                continue;
+            }
             if let Err(refusal) = kubernetes::talos_path(self.context, version) {
                 self.states.push(State::Blocked(Block::UpgradeRefused(refusal)));
                 break;
@@ -158,11 +165,11 @@ impl Rollout<'_, '_> {
         }
     }
 
-    fn say_what_is_held(&mut self, mut held: Vec<MachineName>) {
+    fn say_what_is_held(&mut self, mut held: Vec<&MachineName>) {
         let context = self.context;
         held.retain(|machine| change(context, machine).is_some() || roster::overstays(context, machine));
         if !held.is_empty() {
-            self.wait(context.held(held));
+            self.wait(context.held(held.into_iter().cloned().collect()));
         }
     }
 
@@ -216,7 +223,7 @@ impl Rollout<'_, '_> {
             // What was begun is not needed any more.
             return self.uncordon(machine, mark);
         }
-        if self.drained(machine, mark) && self.may_be_missed(machine) {
+        if self.spares_data(machine, Absence::ForAWhile) && self.drained(machine, mark) && self.may_be_missed(machine) {
             match self.pacer.may_reboot(self.context, machine) {
                 Ok(()) => self.steps.push(change.step(machine)),
                 Err(wait) => self.wait(wait),
@@ -278,6 +285,36 @@ impl Rollout<'_, '_> {
         self.steps.push(Step::MarkNode { machine: machine.clone(), mark });
     }
 
+    /// Whether nothing replicated has its last healthy copy there; else waits until there is another. A node that has just
+    /// been marked has not been asked about yet.
+    fn spares_data(&mut self, machine: &MachineName, absence: Absence) -> bool {
+        let context = self.context;
+        let Some(kubernetes) = context.observed.kubernetes.value() else {
+            self.wait(context.api());
+            return false;
+        };
+        let Some(data) = &kubernetes.data else {
+            self.wait(Wait::Data { machine: machine.clone(), last: None });
+            return false;
+        };
+        match data.may_drain(&machine.to_string(), absence) {
+            Ok(()) => true,
+            Err(last) => {
+                self.renew_mark(machine);
+                self.wait(Wait::Data { machine: machine.clone(), last: Some(last) });
+                false
+            }
+        }
+    }
+
+    /// A machine that may not be emptied yet is not late: the time for its pods, and for it to come back, begins later.
+    fn renew_mark(&mut self, machine: &MachineName) {
+        let now = self.context.now;
+        let Some(mark) = self.context.mark_of(machine).filter(|mark| mark.age(now) >= MARK_RENEWED) else { return };
+        let mark = Mark::new(mark.cause, mark.was_cordoned, now);
+        self.steps.push(Step::MarkNode { machine: machine.clone(), mark });
+    }
+
     /// Whether the machine's pods have left, or have had their time. Else sends them away, or waits for them.
     fn drained(&mut self, machine: &MachineName, mark: Mark) -> bool {
         let context = self.context;
@@ -290,7 +327,7 @@ impl Rollout<'_, '_> {
         if !guard::holds(Guard::DrainFirst) {
             return true;
         }
-        if until <= context.now || !listens || !nodes::is_registered(context, machine) {
+        if until <= context.now || !listens || !context.is_registered(machine) {
             return true;
         }
         let Some(pods) = kubernetes.pods.get(&machine.to_string()) else {

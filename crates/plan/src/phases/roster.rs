@@ -265,7 +265,7 @@ impl Candidate<'_> {
 pub(super) fn overstays(context: &Context<'_>, machine: &MachineName) -> bool {
     let Some(server) = context.server_of(machine).filter(|_| context.is_held(machine)) else { return false };
     let Some(pool) = context.platform.pool(machine.pool()) else { return true };
-    let number = staying(context).filter(|other| other.pool() == pool.name).count();
+    let number = staying_in(context, pool).count();
     number > pool.replicas as usize
         || context.observed.intents.replace.contains(&server.id)
         || Candidate { machine, server }.is_misplaced(context, pool)
@@ -274,6 +274,12 @@ pub(super) fn overstays(context: &Context<'_>, machine: &MachineName) -> bool {
 /// The machines that stay, of those that have a server.
 pub(super) fn staying<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c MachineName> {
     context.machines().map(|(machine, _)| machine).filter(|machine| context.roster.leaving(machine).is_none())
+}
+
+/// Those of one pool.
+pub(super) fn staying_in<'c>(context: &'c Context<'_>, pool: &'c Pool) -> impl Iterator<Item = &'c MachineName> {
+    let machines = context.known.of_pool(&pool.name).map(|known| &known.name);
+    machines.filter(|machine| context.roster.leaving(machine).is_none())
 }
 
 /// How many further machines a pool may have for a while, so that a machine that is replaced is missed by nobody.

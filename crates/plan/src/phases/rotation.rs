@@ -59,7 +59,6 @@ fn go_on(context: &Context<'_>, facts: &RotationFacts) -> Outcome {
 
 /// Why nothing about authorities may change now: some machine is not as it is to be, or is being disturbed.
 fn restless(context: &Context<'_>) -> Option<Wait> {
-    let wanted = servers::all_wanted(context);
     let unlike = |machine: &&MachineName| {
         context.server_of(machine).is_none()
             || !health::serves(context, machine)
@@ -67,7 +66,7 @@ fn restless(context: &Context<'_>) -> Option<Wait> {
             || rollout::change(context, machine).is_some()
             || context.is_held(machine)
     };
-    let mut others: Vec<MachineName> = wanted.iter().filter(unlike).cloned().collect();
+    let mut others: Vec<MachineName> = servers::all_wanted(context).filter(unlike).cloned().collect();
     others.extend(context.roster.leavers().map(|(machine, _)| machine.clone()));
     (!others.is_empty()).then_some(Wait::Calm(others))
 }
@@ -75,11 +74,11 @@ fn restless(context: &Context<'_>) -> Option<Wait> {
 /// Machines that have not answered to certificates of the next stage yet.
 fn unproved(context: &Context<'_>) -> Vec<MachineName> {
     let proofs = &context.observed.proofs;
-    let lacks = |machine: &MachineName| {
-        let api_server = !machine.is_control_plane() || proofs.api_servers.contains(machine);
-        !proofs.machines.contains(machine) || !api_server
+    let lacks = |machine: &&MachineName| {
+        let api_server = !machine.is_control_plane() || proofs.api_servers.contains(*machine);
+        !proofs.machines.contains(*machine) || !api_server
     };
-    servers::all_wanted(context).into_iter().filter(lacks).collect()
+    servers::all_wanted(context).filter(lacks).cloned().collect()
 }
 
 /// A control plane that goes first while a rotation is under way: a worker gets its certificate from one.
@@ -88,5 +87,5 @@ pub(super) fn control_plane_to_change_first(context: &Context<'_>, machine: &Mac
     if machine.is_control_plane() || !under_way {
         return None;
     }
-    servers::control_planes(context).into_iter().find(|control_plane| rollout::change(context, control_plane).is_some())
+    servers::control_planes(context).iter().find(|machine| rollout::change(context, machine).is_some()).cloned()
 }

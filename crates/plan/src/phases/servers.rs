@@ -14,29 +14,38 @@ use crate::report::{Block, State, Wait};
 use crate::step::{NewServer, Step};
 use crate::validated::{Closed, Placement, Pool, Spread};
 
-/// The machines that a pool is to have: those that stay, filled up with the lowest free slots.
-#[must_use]
-pub fn wanted_machines(context: &Context<'_>, pool: &Pool) -> Vec<MachineName> {
-    let mut machines: Vec<MachineName> =
-        roster::staying(context).filter(|machine| machine.pool() == pool.name).cloned().collect();
+/// The machines that a pool is to have: those that stay, filled up with the lowest free slots. Found once for each plan, as
+/// [`Context::wanted`].
+pub(super) fn wanted_machines(context: &Context<'_>, pool: &Pool) -> Vec<MachineName> {
+    let mut machines: Vec<MachineName> = roster::staying_in(context, pool).cloned().collect();
     machines.extend(missing_slots(context, pool).into_iter().map(|slot| machine(context, pool, slot)));
     machines.sort_by_key(MachineName::slot);
     machines
 }
 
+/// Every pool, and the machines that it is to have.
+pub(super) fn pools<'c>(context: &'c Context<'_>) -> impl Iterator<Item = (&'c Pool, &'c [MachineName])> {
+    context.platform.pools().zip(context.wanted.iter().map(Vec::as_slice))
+}
+
 /// Every machine that the platform is to have.
-pub(super) fn all_wanted(context: &Context<'_>) -> Vec<MachineName> {
-    context.platform.pools().flat_map(|pool| wanted_machines(context, pool)).collect()
+pub(super) fn all_wanted<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c MachineName> {
+    context.wanted.iter().flatten()
+}
+
+/// Those of them that have no server yet.
+pub(super) fn all_missing<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c MachineName> {
+    all_wanted(context).filter(|machine| context.server_of(machine).is_none())
 }
 
 /// The control planes that the platform is to have.
-pub(super) fn control_planes(context: &Context<'_>) -> Vec<MachineName> {
-    wanted_machines(context, &context.platform.control_plane)
+pub(super) fn control_planes<'c>(context: &'c Context<'_>) -> &'c [MachineName] {
+    context.wanted.first().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// Every control plane that may hold a member of etcd: those that are to be, and those that leave.
 pub(super) fn every_control_plane(context: &Context<'_>) -> Vec<MachineName> {
-    let mut machines = control_planes(context);
+    let mut machines = control_planes(context).to_vec();
     let leaving = context.roster.leavers().map(|(machine, _)| machine);
     machines.extend(leaving.filter(|machine| machine.is_control_plane()).cloned());
     machines
@@ -45,19 +54,19 @@ pub(super) fn every_control_plane(context: &Context<'_>) -> Vec<MachineName> {
 /// The slots of a pool that have no server yet and should have one. A machine that leaves keeps its slot until its server
 /// is gone; one that is replaced first lets the pool be greater for a while.
 pub(super) fn missing_slots(context: &Context<'_>, pool: &Pool) -> Vec<u32> {
-    let taken: BTreeSet<u32> = existing(context, pool).iter().map(MachineName::slot).collect();
-    let staying = roster::staying(context).filter(|machine| machine.pool() == pool.name).count();
-    let room = ((pool.replicas + roster::surge(context, pool)) as usize).saturating_sub(taken.len());
+    let existing = context.known.of_pool(&pool.name).count();
+    let staying = roster::staying_in(context, pool).count();
+    let room = ((pool.replicas + roster::surge(context, pool)) as usize).saturating_sub(existing);
     let missing = (pool.replicas as usize).saturating_sub(staying).min(room);
+    if missing == 0 {
+        return Vec::new();
+    }
+    let taken: BTreeSet<u32> = context.known.of_pool(&pool.name).map(|known| known.name.slot()).collect();
     (0..).filter(|slot| !taken.contains(slot)).take(missing).collect()
 }
 
 fn machine(context: &Context<'_>, pool: &Pool, slot: u32) -> MachineName {
     context.platform.identity.machine(&pool.name, slot)
-}
-
-fn existing(context: &Context<'_>, pool: &Pool) -> Vec<MachineName> {
-    context.machines().map(|(machine, _)| machine).filter(|machine| machine.pool() == pool.name).cloned().collect()
 }
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
@@ -86,15 +95,15 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
 
 /// Two servers that claim to be one machine: only hands can have done that, and only hands can tell which is right.
 fn duplicate(context: &Context<'_>) -> Option<Block> {
-    let mut by_machine: BTreeMap<MachineName, Vec<u64>> = BTreeMap::new();
-    for server in &context.cloud.servers {
-        let label = server.labels.get(helix_crds::labels::MACHINE);
-        if let Some(machine) = label.and_then(|label| context.platform.identity.machine_of(label)) {
-            by_machine.entry(machine).or_default().push(server.id);
-        }
-    }
-    let (machine, servers) = by_machine.into_iter().find(|(_, servers)| servers.len() > 1)?;
-    Some(Block::DuplicateMachine { machine, servers })
+    let servers = context.cloud.servers.iter();
+    let mut claims: Vec<(&String, u64)> =
+        servers.filter_map(|server| Some((server.labels.get(helix_crds::labels::MACHINE)?, server.id))).collect();
+    claims.sort();
+    let mut same = claims.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1);
+    same.find_map(|same| {
+        let machine = context.platform.identity.machine_of(same.first()?.0)?;
+        Some(Block::DuplicateMachine { machine, servers: same.iter().map(|(_, id)| *id).collect() })
+    })
 }
 
 /// What is not as it should be about servers that exist.
@@ -104,16 +113,17 @@ fn repairs(context: &Context<'_>) -> Vec<Step> {
     let firewall = firewall::of(context);
     for (machine, server) in context.machines().filter(|(machine, server)| !server.locked && !context.is_held(machine))
     {
-        let machine = machine.clone();
         match (firewall, network) {
             (Some(firewall), _) if !server.firewalls.contains(&firewall.id) => {
+                let machine = machine.clone();
                 steps.push(Step::ApplyFirewall { firewall: firewall.id, server: server.id, machine });
             }
             (_, Some(network)) if server.status == ServerStatus::Running && !server.is_in(network.id) => {
+                let machine = machine.clone();
                 steps.push(Step::AttachServer { server: server.id, machine, network: network.id });
             }
             _ if server.status == ServerStatus::Off => {
-                steps.push(Step::PowerOnServer { server: server.id, machine });
+                steps.push(Step::PowerOnServer { server: server.id, machine: machine.clone() });
             }
             _ => {}
         }
@@ -123,9 +133,12 @@ fn repairs(context: &Context<'_>) -> Vec<Step> {
 
 fn create_missing(context: &Context<'_>, pool: &Pool) -> (Vec<Step>, Option<State>) {
     let slots = missing_slots(context, pool);
+    if slots.is_empty() {
+        return (Vec::new(), None);
+    }
     let mut per_location: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, server) in context.machines().filter(|(machine, _)| machine.pool() == pool.name) {
-        *per_location.entry(server.location.as_str()).or_default() += 1;
+    for known in context.known.of_pool(&pool.name) {
+        *per_location.entry(known.server.location.as_str()).or_default() += 1;
     }
     let mut steps = Vec::new();
     for slot in slots {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 pub use adopted::staying;
 
-use super::Outcome;
+use super::{Outcome, names};
 use crate::farewell::Farewell;
 use crate::guard::{self, Guard};
 use crate::inside::proved;
@@ -49,6 +49,9 @@ pub(crate) fn plan(
     store: &StoreFacts,
     now: Timestamp,
 ) -> Outcome {
+    if let Some(outcome) = names::leave(observed) {
+        return outcome;
+    }
     if let Some(outcome) = inside::plan(farewell, observed, store, cloud, now) {
         return outcome;
     }

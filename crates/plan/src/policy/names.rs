@@ -64,7 +64,8 @@ impl fmt::Display for NamePattern {
     }
 }
 
-fn is_label(label: &str) -> bool {
+/// Whether it is one label of a DNS name in lower case, as names of namespaces are.
+pub(super) fn is_label(label: &str) -> bool {
     const LONGEST_LABEL: usize = 63;
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=LONGEST_LABEL).contains(&label.len())

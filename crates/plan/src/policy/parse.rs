@@ -1,23 +1,30 @@
 //! Parties and ports as people write them, for `helix policy check`. A pod is written as the matrix prints it.
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use thiserror::Error;
 
-use super::{Node, Party, Port, Protocol};
+use super::names::is_label;
+use super::{NamePattern, Node, Party, Port, Protocol};
 
 /// A word that is no party or no port.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ParseError {
     /// Nobody that a policy knows.
     #[error(
-        "`{0}` is nobody; write pods as shop or shop[app=web], a machine as own-machine, machine or control-plane, or \
-         an address or DNS name outside"
+        "`{given}` is nobody{hint}; write pods as shop/ or shop/app=web,tier=front, a machine as node, own-node (the \
+         one on which the pod runs) or apiserver, and what is outside as an address, a range of them, a DNS name or \
+         internet"
     )]
-    Party(String),
+    Party {
+        /// What was written.
+        given: String,
+        /// What it seems to be meant for, with a leading colon or comma; may be empty.
+        hint: String,
+    },
     /// No port.
-    #[error("`{0}` is no port; write it as 443 or 53/UDP")]
+    #[error("`{0}` is no port; write it as 443, 443/TCP or 53/UDP")]
     Port(String),
 }
 
@@ -25,34 +32,48 @@ impl FromStr for Party {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let nobody = || ParseError::Party(text.to_owned());
-        match text {
-            "own-machine" => return Ok(Self::Node(Node::Own)),
-            "machine" => return Ok(Self::Node(Node::Other)),
-            "control-plane" => return Ok(Self::Node(Node::ControlPlane)),
-            _ => {}
+        if let Some(node) = Node::ALL.into_iter().find(|node| node.as_str() == text) {
+            return Ok(Self::Node(node));
+        }
+        if text == Self::INTERNET {
+            return Ok(Self::Internet);
         }
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
         }
-        let (namespace, labels) = match text.split_once('[') {
-            Some((namespace, rest)) => (namespace, rest.strip_suffix(']').ok_or_else(nobody)?),
-            // No namespace has a dot in its name, and every name outside has one.
-            None if text.contains('.') => return Ok(Self::Name(text.to_owned())),
-            None => (text, ""),
-        };
-        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if namespace.is_empty() || !namespace.bytes().all(inner) {
-            return Err(nobody());
+        if let Ok(range) = text.parse::<IpNet>() {
+            return Ok(Self::Range(range.trunc()));
         }
-        let label = |part: &str| {
-            let (key, value) = part.split_once('=').ok_or_else(nobody)?;
-            Ok((key.to_owned(), value.to_owned()))
-        };
-        let labels = labels.split(',').filter(|part| !part.is_empty()).map(label);
-        let labels: BTreeMap<String, String> = labels.collect::<Result<_, ParseError>>()?;
-        Ok(Self::Pod { namespace: namespace.to_owned(), labels })
+        if let Some((namespace, labels)) = text.split_once('/') {
+            return pod(namespace, labels).ok_or_else(|| nobody(text, String::new()));
+        }
+        match NamePattern::parse(&text.to_ascii_lowercase()) {
+            Some(name) if name.is_pattern() => Err(nobody(text, ": ask for one name at a time".to_owned())),
+            Some(name) => Ok(Self::Name(name.as_str().to_owned())),
+            None if is_label(text) => Err(nobody(text, format!(", its pods are `{text}/`"))),
+            None => Err(nobody(text, String::new())),
+        }
     }
+}
+
+fn nobody(given: &str, hint: String) -> ParseError {
+    ParseError::Party { given: given.to_owned(), hint }
+}
+
+fn pod(namespace: &str, labels: &str) -> Option<Party> {
+    if !is_label(namespace) {
+        return None;
+    }
+    let is_word = |text: &str, more: &[u8]| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) || more.contains(&byte))
+    };
+    let label = |part: &str| {
+        let (key, value) = part.split_once('=')?;
+        let good = !key.is_empty() && is_word(key, b"/") && is_word(value, b"");
+        good.then(|| (key.to_owned(), value.to_owned()))
+    };
+    let labels = labels.split(',').filter(|_| !labels.is_empty()).map(label);
+    Some(Party::Pod { namespace: namespace.to_owned(), labels: labels.collect::<Option<_>>()? })
 }
 
 impl FromStr for Port {
@@ -83,12 +104,22 @@ mod tests {
     #[test]
     fn the_others_are_told_apart() {
         let party = |text: &str| text.parse::<Party>();
-        assert_eq!(party("control-plane"), Ok(Party::Node(Node::ControlPlane)));
+        assert_eq!(party("apiserver"), Ok(Party::Node(Node::ControlPlane)));
         assert_eq!(party("169.254.169.254"), Ok(Party::Address("169.254.169.254".parse().unwrap())));
-        assert_eq!(party("api.stripe.com"), Ok(Party::Name("api.stripe.com".to_owned())));
-        for wrong in ["", "Shop", "shop[app]", "shop[app=web", "[app=web]"] {
-            assert_eq!(party(wrong), Err(ParseError::Party(wrong.to_owned())), "{wrong}");
+        assert_eq!(party("198.51.100.7/24"), Ok(Party::Range("198.51.100.0/24".parse().unwrap())));
+        assert_eq!(party("internet"), Ok(Party::Internet));
+        assert_eq!(party("API.stripe.com"), Ok(Party::Name("api.stripe.com".to_owned())));
+        for text in ["shop/", "shop/app=web,tier=front", "node", "10.0.0.0/8", "1.1.1.1", "internet", "example.com"] {
+            assert_eq!(party(text).unwrap().to_string(), text);
         }
+        for wrong in
+            ["", "Shop/", "shop/app", "shop/app=web,", "/app=web", "shop/=web", "shop/a=b c", "a b", "10.0.0.0/33"]
+        {
+            let told = party(wrong).unwrap_err().to_string();
+            assert!(told.starts_with(&format!("`{wrong}` is nobody; write pods as shop/")), "{told}");
+        }
+        assert!(party("shop").unwrap_err().to_string().starts_with("`shop` is nobody, its pods are `shop/`"));
+        assert!(party("*.example.com").unwrap_err().to_string().contains("one name at a time"));
     }
 
     #[test]

@@ -89,6 +89,28 @@ impl Ranges {
     pub fn covers(&self, address: IpAddr) -> bool {
         self.range.contains(&address) && !self.except.iter().any(|except| except.contains(&address))
     }
+
+    /// Whether every address of a range is meant.
+    #[must_use]
+    pub fn covers_all(&self, range: IpNet) -> bool {
+        let overlaps = |except: &IpNet| except.contains(&range) || range.contains(except);
+        self.range.contains(&range) && !self.except.iter().any(overlaps)
+    }
+
+    /// The exceptions that go without saying left out, and whether they may be: they are those of [`Self::internet`].
+    pub(super) fn without_usual(&self) -> (Vec<IpNet>, bool) {
+        let usual = Self::internet(&[]);
+        if self.range != usual.range || !usual.except.iter().all(|net| self.except.contains(net)) {
+            return (self.except.clone(), false);
+        }
+        (self.except.iter().copied().filter(|net| !usual.except.contains(net)).collect(), true)
+    }
+
+    /// Whether the whole of the internet is meant: exceptions are never a part of it.
+    #[must_use]
+    pub fn is_internet(&self) -> bool {
+        self.range == IpNet::V4(Ipv4Net::default())
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +140,9 @@ mod tests {
         let covers = |text: &str| internet.covers(text.parse().unwrap());
         assert!(covers("1.1.1.1") && covers("100.65.0.1"));
         assert!(!covers("10.0.1.1") && !covers("192.168.1.1") && !covers("100.64.0.1"));
+        assert!(internet.covers_all(net("198.51.100.0/24")) && internet.is_internet());
+        assert!(!internet.covers_all(net("100.64.0.0/12")) && !internet.covers_all(net("10.1.0.0/16")));
+        assert!(!Ranges::new(net("0.0.0.0/1"), []).unwrap().is_internet());
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Flow, Lookups, Matrix, Pods, Port, Source, Target, cluster};
+use ipnet::IpNet;
+
+use super::{Flow, Lookups, Matrix, Pods, Port, Ranges, Source, Target, cluster};
 
 /// A machine, as a pod sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,21 @@ pub enum Node {
     Other,
     /// Another one, on which the Kubernetes API runs.
     ControlPlane,
+}
+
+impl Node {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Own, Self::Other, Self::ControlPlane];
+
+    /// As people write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own-node",
+            Self::Other => "node",
+            Self::ControlPlane => "apiserver",
+        }
+    }
 }
 
 /// One who talks or is talked to.
@@ -31,8 +48,17 @@ pub enum Party {
     Node(Node),
     /// An address that is neither a pod's nor a machine's.
     Address(IpAddr),
-    /// A name outside the cluster; can only be talked to.
+    /// Every address of a range, none of which is a pod's or a machine's.
+    Range(IpNet),
+    /// Any address on the internet, of which no narrower range speaks.
+    Internet,
+    /// A name outside the cluster, whose address is on the internet; can only be talked to.
     Name(String),
+}
+
+impl Party {
+    /// As people write [`Self::Internet`].
+    pub const INTERNET: &str = "internet";
 }
 
 /// What becomes of a call.
@@ -76,9 +102,24 @@ impl Matrix {
         if ![from, to].iter().any(|party| matches!(party, Party::Pod { .. })) {
             return Verdict::NotJudged;
         }
-        let covering = |flow: &&Flow| flow.ports.has(port) && flow.from.covers(from) && flow.to.covers(to);
-        let flows: Vec<&Flow> = self.flows().filter(covering).collect();
+        let flows: Vec<&Flow> = self.between(from, to).filter(|flow| flow.ports.have(port)).collect();
         if flows.is_empty() { Verdict::Denied } else { Verdict::Allowed(flows) }
+    }
+
+    /// The flows from one to another, whatever the port.
+    pub fn between(&self, from: &Party, to: &Party) -> impl Iterator<Item = &Flow> {
+        self.flows().filter(|flow| flow.from.covers(from) && flow.to.covers(to))
+    }
+
+    /// The flows that do not allow a call but come near to it: on other ports, or between other pods of the namespaces.
+    pub fn near(&self, from: &Party, to: &Party, port: Port) -> impl Iterator<Item = &Flow> {
+        let is_near = move |flow: &&Flow| {
+            let from_near = flow.from.covers(from) || matches!(&flow.from, Source::Pods(pods) if pods.beside(from));
+            let to_near = flow.to.covers(to) || matches!(&flow.to, Target::Pods(pods) if pods.beside(to));
+            from_near && to_near
+        };
+        let allows = move |flow: &&Flow| flow.from.covers(from) && flow.to.covers(to) && flow.ports.have(port);
+        self.flows().filter(is_near).filter(move |flow| !allows(flow))
     }
 
     /// Whether a pod may ask the cluster's DNS for a name.
@@ -93,10 +134,27 @@ impl Matrix {
 }
 
 impl Pods {
+    /// Whether a pod is in the same namespace.
+    fn beside(&self, party: &Party) -> bool {
+        matches!(party, Party::Pod { namespace, .. } if *namespace == self.namespace)
+    }
+
     fn covers(&self, party: &Party) -> bool {
         let Party::Pod { namespace, labels } = party else { return false };
         let has = |(key, value): (&String, &String)| labels.get(key) == Some(value);
         *namespace == self.namespace && self.labels.iter().all(has)
+    }
+}
+
+impl Ranges {
+    /// Whether all of a party's addresses are meant.
+    fn hold(&self, party: &Party) -> bool {
+        match party {
+            Party::Address(address) => self.covers(*address),
+            Party::Range(range) => self.covers_all(*range),
+            Party::Internet | Party::Name(_) => self.is_internet(),
+            Party::Pod { .. } | Party::Node(_) => false,
+        }
     }
 }
 
@@ -106,8 +164,8 @@ impl Source {
             (Self::Pods(pods), party) => pods.covers(party),
             (Self::EveryPod { but }, Party::Pod { namespace, .. }) => !but.contains(namespace),
             (Self::Nodes, Party::Node(_)) | (Self::OwnNode, Party::Node(Node::Own)) => true,
-            (Self::Ranges(ranges), Party::Address(address)) => ranges.covers(*address),
-            (Self::EveryPod { .. } | Self::Nodes | Self::OwnNode | Self::Ranges(_), _) => false,
+            (Self::Ranges(ranges), party) => ranges.hold(party),
+            (Self::EveryPod { .. } | Self::Nodes | Self::OwnNode, _) => false,
         }
     }
 }
@@ -119,10 +177,10 @@ impl Target {
             (Self::EveryPod, Party::Pod { .. })
             | (Self::Nodes, Party::Node(_))
             | (Self::ApiServer, Party::Node(Node::ControlPlane)) => true,
-            (Self::Ranges(ranges), Party::Address(address)) => ranges.covers(*address),
+            (Self::Ranges(ranges), party) => ranges.hold(party),
             (Self::Names(names), Party::Name(name)) => names.iter().any(|pattern| pattern.covers(name)),
             (Self::Resolver(_), party) => cluster::resolver().covers(party),
-            (Self::EveryPod | Self::Nodes | Self::ApiServer | Self::Ranges(_) | Self::Names(_), _) => false,
+            (Self::EveryPod | Self::Nodes | Self::ApiServer | Self::Names(_), _) => false,
         }
     }
 }

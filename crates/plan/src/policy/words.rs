@@ -1,22 +1,29 @@
-//! Flows in words, as `helix policy matrix` prints them.
+//! Flows in words, as `helix policy matrix` prints them, and parties, as `helix policy check` reads them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{Flow, Lookups, Pods, Ports, Ranges, Source, Target};
+use super::{Flow, Lookups, Node, Party, Pods, Ports, Ranges, Source, Target};
 
 impl fmt::Display for Pods {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.namespace)?;
-        let labels: Vec<String> = self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        if labels.is_empty() { Ok(()) } else { write!(f, "[{}]", labels.join(",")) }
+        pods(f, &self.namespace, &self.labels)
     }
+}
+
+fn pods(f: &mut fmt::Formatter<'_>, namespace: &str, labels: &BTreeMap<String, String>) -> fmt::Result {
+    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    write!(f, "{namespace}/{}", labels.join(","))
 }
 
 impl fmt::Display for Ranges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.range())?;
-        if self.except().is_empty() { Ok(()) } else { write!(f, " but {}", listed(self.except())) }
+        let (range, usual) = self.without_usual();
+        match usual {
+            true => f.write_str(Party::INTERNET)?,
+            false => write!(f, "{}", self.range())?,
+        }
+        if range.is_empty() { Ok(()) } else { write!(f, " but {}", listed(&range)) }
     }
 }
 
@@ -57,6 +64,25 @@ impl fmt::Display for Ports {
     }
 }
 
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pod { namespace, labels } => pods(f, namespace, labels),
+            Self::Node(node) => node.fmt(f),
+            Self::Address(address) => address.fmt(f),
+            Self::Range(range) => range.fmt(f),
+            Self::Internet => f.write_str(Self::INTERNET),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} -> {} on {}: {}", self.from, self.to, self.ports, self.because)
@@ -78,12 +104,12 @@ mod tests {
         let name = NamePattern::parse("api.stripe.com").unwrap();
         let from = Pods::of("shop").with("app", "web");
         let flow = Flow::new(from, name, Ports::tcp([443, 80]), "the shop charges cards");
-        assert_eq!(flow.to_string(), "shop[app=web] -> api.stripe.com on 80/TCP, 443/TCP: the shop charges cards");
+        assert_eq!(flow.to_string(), "shop/app=web -> api.stripe.com on 80/TCP, 443/TCP: the shop charges cards");
         let internet = Flow::new(Source::EveryPod { but: ["a".into()].into() }, Ranges::internet(&[]), Ports::Any, "x");
-        assert_eq!(
-            internet.to_string(),
-            "every pod but of a -> 0.0.0.0/0 but 10.0.0.0/8, 169.254.169.254/32, 172.16.0.0/12, 192.168.0.0/16 on any \
-             port: x"
-        );
+        assert_eq!(internet.to_string(), "every pod but of a -> internet on any port: x");
+        let but_own = Ranges::internet(&["100.64.0.0/16".parse().unwrap()]);
+        assert_eq!(but_own.to_string(), "internet but 100.64.0.0/16");
+        let all = Ranges::new("0.0.0.0/0".parse().unwrap(), []).unwrap();
+        assert_eq!(all.to_string(), "0.0.0.0/0 but 169.254.169.254/32");
     }
 }

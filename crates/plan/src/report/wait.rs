@@ -5,6 +5,9 @@ use std::fmt;
 use helix_crds::PhaseName;
 use jiff::Timestamp;
 
+use super::reach::Reach;
+use crate::components::Component;
+use crate::data_gate::LastCopy;
 use crate::names::MachineName;
 use crate::phases::Concern;
 use crate::quorum::Refusal;
@@ -24,6 +27,13 @@ pub enum Wait {
     },
     /// Machines are starting.
     Boot(Vec<MachineName>),
+    /// Machines should have come up long ago, and have never been heard of.
+    Unheard {
+        /// Which.
+        machines: Vec<MachineName>,
+        /// When the oldest of them was made.
+        since: Timestamp,
+    },
     /// Configured machines do not answer with their credentials yet.
     Talos(Vec<MachineName>),
     /// Control planes are joining etcd.
@@ -56,6 +66,13 @@ pub enum Wait {
         pods: Vec<String>,
         /// When they are waited for no longer.
         until: Timestamp,
+    },
+    /// A machine holds the last healthy copy of data.
+    Data {
+        /// The machine.
+        machine: MachineName,
+        /// Of what; nothing while the cluster has not told where copies are.
+        last: Option<LastCopy>,
     },
     /// Others are being disturbed, and only so many may be at once.
     Turn {
@@ -133,6 +150,49 @@ pub enum Wait {
         /// When they are waited for no longer.
         until: Timestamp,
     },
+    /// The platform has to be found from outside.
+    Reach(Reach),
+    /// Components have to be installed first.
+    Components(Vec<Component>),
+    /// The cluster has to learn of kinds, by whoever runs there.
+    Definitions {
+        /// Whose objects wait.
+        component: Component,
+        /// The kinds.
+        kinds: Vec<String>,
+    },
+    /// Another component makes what a Secret of this one is made of.
+    Source {
+        /// Whose Secret it is.
+        component: Component,
+        /// As in `Secret namespace/name`.
+        source: String,
+    },
+    /// A component is not healthy yet.
+    Unhealthy {
+        /// Which.
+        component: Component,
+        /// Why.
+        why: String,
+    },
+    /// Somebody has to merge the tree into the repository.
+    Merge {
+        /// The repository's URL.
+        repository: String,
+        /// The branch.
+        branch: String,
+        /// The platform's directory there.
+        path: String,
+    },
+    /// An Application is not where it has to be yet.
+    Application {
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: String,
+    },
+    /// Argo CD has to apply what was published of a component.
+    Synced(Component),
     /// Resources are being deleted.
     Deletion {
         /// How many are left.
@@ -163,6 +223,13 @@ impl fmt::Display for Wait {
             Self::Concern(concern) => write!(f, "the {concern} come first"),
             Self::Hetzner { what } => write!(f, "Hetzner is still at work on {what}"),
             Self::Boot(machines) => write!(f, "machines are starting: {}", list(machines)),
+            Self::Unheard { machines, since } => write!(
+                f,
+                "{} should have come up by now, made at {since:.0}: look at the console at Hetzner, and whether \
+                 spec.provider.hetzner.apiAllowlist lets Helix through to port 50000; what may be replaced under \
+                 spec.remediation is",
+                list(machines)
+            ),
             Self::Talos(machines) => write!(f, "Talos does not answer yet on {}", list(machines)),
             Self::EtcdMembers(machines) => write!(f, "joining etcd: {}", list(machines)),
             Self::EtcdHealth(machines) => write!(f, "etcd is not healthy on {}", list(machines)),
@@ -182,12 +249,7 @@ impl fmt::Display for Wait {
             Self::FormerMachine(machine) => {
                 write!(f, "what the former machine {machine} left in the cluster has to go first")
             }
-            Self::Drain { machine, pods, until } if pods.is_empty() => {
-                write!(f, "{machine} is being drained, until {until:.0} at the latest")
-            }
-            Self::Drain { machine, pods, until } => {
-                write!(f, "{machine} is being drained: {} (until {until:.0} at the latest)", some(pods))
-            }
+            Self::Drain { .. } | Self::Data { .. } => self.fmt_drain(f),
             Self::Turn { machine, others } => write!(f, "{machine} waits for {} to serve again", list(others)),
             Self::Quorum { machine, refusal } => write!(f, "{machine} cannot be spared: of etcd's members {refusal}"),
             Self::Window => f.write_str("the maintenance window (spec.upgrade.window) is closed"),
@@ -207,7 +269,41 @@ impl fmt::Display for Wait {
                 write!(f, "held by helix.dev/hold, and so not as specified: {machines}{too}")
             }
             Self::Effect { target } => write!(f, "{target} is coming up"),
+            Self::Reach(reach) => write!(f, "{reach}"),
             Self::Retry { target, message, at } => write!(f, "{target}: {message} (next try at {at:.0})"),
+            Self::ClusterTells { .. } | Self::Controllers { .. } | Self::Deletion { .. } => self.fmt_farewell(f),
+            Self::Components(_)
+            | Self::Definitions { .. }
+            | Self::Source { .. }
+            | Self::Unhealthy { .. }
+            | Self::Merge { .. }
+            | Self::Application { .. }
+            | Self::Synced(_) => self.fmt_component(f),
+        }
+    }
+}
+
+impl Wait {
+    /// What is waited for before a machine is empty.
+    fn fmt_drain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drain { machine, pods, until } if pods.is_empty() => {
+                write!(f, "{machine} is being drained, until {until:.0} at the latest")
+            }
+            Self::Drain { machine, pods, until } => {
+                write!(f, "{machine} is being drained: {} (until {until:.0} at the latest)", some(pods))
+            }
+            Self::Data { machine, last: Some(last) } => write!(f, "{machine} is not emptied: it holds {last}"),
+            Self::Data { machine, last: None } => {
+                write!(f, "{machine} is not emptied until the cluster tells where copies of data are")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is waited for before a platform is gone.
+    fn fmt_farewell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::ClusterTells { until } => {
                 write!(f, "the cluster is asked what was made from inside of it (until {until:.0} at the latest)")
             }
@@ -218,6 +314,27 @@ impl fmt::Display for Wait {
                 some(objects)
             ),
             Self::Deletion { left, example } => write!(f, "{left} resources are still being deleted, as {example}"),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is waited for above the machines.
+    fn fmt_component(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Components(components) => write!(f, "installed first: {}", list(components)),
+            Self::Definitions { component, kinds } => {
+                write!(f, "{component} waits until the cluster knows {}", some(kinds))
+            }
+            Self::Source { component, source } => write!(f, "{component} waits for {source}, which is being made"),
+            Self::Unhealthy { component, why } => write!(f, "{component} is coming up: {why}"),
+            Self::Merge { repository, branch, path } => write!(
+                f,
+                "the GitOps tree is to be merged into {branch} of {repository}, at {path}: write it there with \
+                 `helix render --gitops`"
+            ),
+            Self::Application { name, why } => write!(f, "Application {name}: {why}"),
+            Self::Synced(component) => write!(f, "Argo CD applies what was published of {component}"),
+            _ => Ok(()),
         }
     }
 }

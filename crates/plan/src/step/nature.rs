@@ -5,11 +5,36 @@ use std::fmt;
 use helix_crds::Disruption;
 use serde::Serialize;
 
-use super::{Lane, Step};
+use super::{RecordChange, Step};
 use crate::disruption::{Cause, Mark};
 
 /// The kind of what steps on snapshots in the bucket are about.
 pub const SNAPSHOT: &str = "snapshot";
+
+/// The kind of what steps on the mesh are about.
+pub const MESH: &str = "mesh";
+
+/// The kind of what steps on DNS records are about.
+pub const RECORD: &str = "DNS record";
+
+/// The kind of what steps on the platform's repository are about.
+pub const REPOSITORY: &str = "repository";
+
+/// The kind of what steps on the objects of a component are about.
+pub const COMPONENT: &str = "component";
+
+/// Which part of the token's budget pays for a step; an earlier lane goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Lane {
+    /// Deleting what is no longer wanted: it stops costs.
+    Teardown,
+    /// The control plane and what it stands on.
+    ControlPlane,
+    /// Worker machines.
+    Workers,
+    /// Looking whether all is still as it should be.
+    Drift,
+}
 
 /// What a step is about: its kind and the object's name. Two steps with one target never run at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -28,6 +53,12 @@ impl fmt::Display for Target {
 
 fn target(kind: &'static str, name: impl Into<String>) -> Target {
     Target { kind, name: name.into() }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb(), self.target())
+    }
 }
 
 impl Step {
@@ -78,7 +109,15 @@ impl Step {
             Self::ReconfigureMachine { inputs, .. } => target("configuration of", inputs.machine.to_string()),
             Self::DeleteService(it) => target("Service", format!("{}/{}", it.namespace, it.name)),
             Self::DeleteClaim(it) => target("claim", format!("{}/{}", it.namespace, it.name)),
+            Self::PublishTree { repository, .. } => target(REPOSITORY, repository),
+            Self::RenderChart { component, version } => target("chart", format!("{component} {version}")),
+            Self::ApplyObjects { component, .. } | Self::PruneObjects { component, .. } => {
+                target(COMPONENT, component.name())
+            }
+            Self::PutSecret { namespace, name, .. } => target("Secret", format!("{namespace}/{name}")),
             Self::DetachVolume { name, .. } => target("volume", name),
+            Self::ChangeRecord(change) => target(RECORD, change.host()),
+            Self::ChangeMesh(change) => target(MESH, change.name()),
             Self::AdoptResource { kind, name, .. }
             | Self::DeleteResource { kind, name, .. }
             | Self::ReleaseResource { kind, name, .. } => target(kind.words(), name),
@@ -97,7 +136,8 @@ impl Step {
             | Self::CreateLoadBalancer(_)
             | Self::CreateServer(_)
             | Self::StoreKubeconfig { .. }
-            | Self::StoreTalosconfig { .. } => "create",
+            | Self::StoreTalosconfig { .. }
+            | Self::ChangeMesh(_) => "create",
             Self::AddSubnet { .. } | Self::AddLoadBalancerTarget { .. } => "add",
             Self::SetFirewallRules { .. }
             | Self::SetLoadBalancerService { .. }
@@ -112,6 +152,11 @@ impl Step {
             Self::BeginRotation { .. } => "begin to rotate",
             Self::AdvanceRotation { .. } => "go on to rotate",
             Self::AdoptResource { .. } => "adopt",
+            Self::RenderChart { .. } => "render",
+            Self::ApplyObjects { .. } => "apply",
+            Self::PutSecret { .. } => "fill",
+            Self::PruneObjects { .. } => "prune",
+            Self::PublishTree { .. } => "publish to",
             Self::AttachLoadBalancer { .. } | Self::AttachServer { .. } => "attach",
             Self::ApplyFirewall { .. } => "guard",
             Self::PowerOnServer { .. } => "power on",
@@ -125,6 +170,7 @@ impl Step {
             Self::RemoveLoadBalancerService { .. } => "strip",
             Self::DetachVolume { .. } | Self::DetachLoadBalancer { .. } => "detach",
             Self::ReleaseResource { .. } => "release",
+            Self::ChangeRecord(change) => change.verb(),
             Self::DeleteNode { .. }
             | Self::DeleteService(_)
             | Self::DeleteClaim(_)
@@ -161,6 +207,12 @@ impl Step {
             | Self::DeleteNode { .. }
             | Self::DeleteService(_)
             | Self::DeleteClaim(_)
+            | Self::ChangeMesh(_)
+            | Self::RenderChart { .. }
+            | Self::ApplyObjects { .. }
+            | Self::PutSecret { .. }
+            | Self::PruneObjects { .. }
+            | Self::PublishTree { .. }
             | Self::ForgetSecrets => 0,
             Self::CreateNetwork(_)
             | Self::AddSubnet { .. }
@@ -183,6 +235,7 @@ impl Step {
             | Self::RemoveLoadBalancerService { .. }
             | Self::DetachLoadBalancer { .. }
             | Self::ReleaseResource { .. }
+            | Self::ChangeRecord(_)
             | Self::DeleteResource { .. } => 1,
         }
     }
@@ -211,6 +264,7 @@ impl Step {
             | Self::DetachLoadBalancer { .. }
             | Self::ReleaseResource { .. }
             | Self::DeleteResource { .. }
+            | Self::ChangeRecord(RecordChange::Delete { .. })
             | Self::ForgetSecrets => Lane::Teardown,
             Self::CreateServer(new) if !new.machine.is_control_plane() => Lane::Workers,
             Self::AttachServer { machine, .. }

@@ -67,7 +67,7 @@ pub(super) fn adoptions(
             let problem = format!("a platform has one {}, and two are named", kind.words());
             rejections.add(&field, problem, "name the one that it is to have");
         }
-        all.push(Adoption { named, machine, done: done.contains(entry) });
+        all.push(Adoption { named, machine, done: done.iter().any(|it| it == entry) });
     }
     all
 }

@@ -1,8 +1,8 @@
 //! The phases above the machines, as they are wanted: network and sign-on, GitOps, data, AI.
 //!
-//! Beside [`super::ValidatedPlatform`] and not within it, because those phases are not built yet: what is refused here
-//! must not stop a platform whose machines are fine. It judges the resource alone; whether a chart exists, a Secret is
-//! there or a value's key is known is found out when the phase is built.
+//! What is refused here must not stop a platform whose machines are fine: it is told by the components that it concerns,
+//! and the rest goes on. It judges the resource alone; whether a chart exists, a Secret is there or a value's key is known
+//! is found out when the phase is built.
 
 mod data;
 mod domains;
@@ -39,6 +39,8 @@ pub struct Layers {
     pub cluster_token: (String, String),
     /// The location in which control planes are preferred.
     pub location: String,
+    /// Image factory schematic of the machines.
+    pub schematic: String,
     /// How many machines there are at least.
     pub machines: u32,
     /// The pod network.
@@ -77,13 +79,22 @@ impl Layers {
     /// # Errors
     /// [`Rejections`]: every field that cannot be acted on, with the reason and what to write instead.
     pub fn new(platform: &HelixPlatform) -> Result<Self, Rejections> {
+        let (layers, rejections) = Self::judge(platform)?;
+        rejections.into_result(layers)
+    }
+
+    /// Judges a resource, and takes what is good of it beside what is refused.
+    ///
+    /// # Errors
+    /// [`Rejections`], where not even the machines can be as specified.
+    pub(super) fn judge(platform: &HelixPlatform) -> Result<(Self, Rejections), Rejections> {
         let mut rejections = Rejections::default();
         let read = Self::read(platform, &mut rejections);
         let Some(layers) = read else { return Err(rejections) };
         domains::check(&layers, platform.spec.dns.zone.as_deref(), &mut rejections);
         data::check(&layers, &platform.spec, &mut rejections);
         overrides::check(&layers, &mut rejections);
-        rejections.into_result(layers)
+        Ok((layers, rejections))
     }
 
     fn read(platform: &HelixPlatform, rejections: &mut Rejections) -> Option<Self> {
@@ -108,6 +119,7 @@ impl Layers {
             hetzner_api: hetzner.endpoint.clone(),
             cluster_token: (token.name.clone(), token.key.clone()),
             location: spec.control_plane.placements.first().map(|found| found.location.clone()).unwrap_or_default(),
+            schematic: hetzner.image.schematic.clone(),
             machines,
             cilium: weave.cilium,
             allowed,

@@ -102,12 +102,17 @@ pub(super) fn allowlist(entries: &[String], rejections: &mut Rejections) -> Vec<
     if entries.is_empty() {
         rejections.add(FIELD, "is empty: nobody could reach the machines", "write your address, as in 203.0.113.7/32");
     }
+    address_ranges(FIELD, entries, rejections)
+}
+
+/// Address ranges of a field, sorted, each once.
+pub(super) fn address_ranges(field: &str, entries: &[String], rejections: &mut Rejections) -> Vec<String> {
     let mut parsed = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         match entry.parse::<IpNet>() {
             Ok(net) => parsed.push(net.trunc().to_string()),
             Err(_) => rejections.add(
-                format!("{FIELD}[{index}]"),
+                format!("{field}[{index}]"),
                 format!("`{entry}` is no address range"),
                 "write an address with its prefix length, as in 203.0.113.7/32",
             ),

@@ -47,6 +47,9 @@ pub(super) fn control_plane(
     }
 }
 
+/// By this label Longhorn knows the nodes that have a disk for it.
+const LONGHORN_DISK: &str = "node.longhorn.io/create-default-disk";
+
 pub(super) fn workers(
     spec: &HelixPlatformSpec,
     catalogue: &Catalogue,
@@ -63,7 +66,13 @@ pub(super) fn workers(
             );
         }
     }
-    pools.iter().enumerate().map(|(index, pool)| worker_pool(index, pool, catalogue, now, rejections)).collect()
+    let mut workers: Vec<Pool> =
+        pools.iter().enumerate().map(|(index, pool)| worker_pool(index, pool, catalogue, now, rejections)).collect();
+    if spec.data.as_ref().is_some_and(|data| data.longhorn.is_some()) {
+        let with_disk = workers.iter_mut().filter(|pool| pool.storage.is_some());
+        with_disk.for_each(|pool| drop(pool.labels.insert(LONGHORN_DISK.to_owned(), "true".to_owned())));
+    }
+    workers
 }
 
 fn worker_pool(

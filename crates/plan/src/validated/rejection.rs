@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::components::Component;
+
 /// One field that cannot be acted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -13,6 +15,8 @@ pub struct Rejection {
     pub remedy: String,
     /// Whether the wish is fine, but Helix cannot grant it yet.
     pub not_implemented: bool,
+    /// The component that it is about, where the field alone does not tell.
+    pub about: Option<Component>,
 }
 
 impl fmt::Display for Rejection {
@@ -48,7 +52,21 @@ impl Rejections {
             problem: problem.into(),
             remedy: remedy.into(),
             not_implemented: false,
+            about: None,
         });
+    }
+
+    pub(super) fn add_about(
+        &mut self,
+        component: Component,
+        field: &str,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add(field, problem, remedy);
+        if let Some(last) = self.0.last_mut() {
+            last.about = Some(component);
+        }
     }
 
     pub(super) fn not_implemented(&mut self, field: impl Into<String>, what: &str, remedy: &str) {
@@ -57,7 +75,12 @@ impl Rejections {
             problem: format!("{what} is not implemented yet"),
             remedy: remedy.to_owned(),
             not_implemented: true,
+            about: None,
         });
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Rejection> {
+        self.0
     }
 
     pub(super) fn into_result<T>(self, value: T) -> Result<T, Self> {

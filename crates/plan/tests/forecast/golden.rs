@@ -2,11 +2,13 @@
 //! what comes of it. After a change that is meant, `HELIX_BLESS=1 cargo test -p helix-plan --test forecast` writes the
 //! texts anew; the difference is then read like code.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use helix_crds::{HelixPlatform, PhaseName, labels};
 use helix_plan::catalogue::dated_table;
+use helix_plan::data_gate::{DataFacts, VolumeCopies};
 use helix_plan::farewell::Farewell;
 use helix_plan::forecast::{assumed, forecast, forecast_teardown};
 use helix_plan::names::MachineName;
@@ -65,12 +67,23 @@ struct Scenario {
     /// Load balancers that are like those from inside the cluster, and are not proved to be.
     #[serde(default)]
     look_alikes: bool,
+    /// Volumes with copies, by name: how many are wanted, and which nodes have a healthy one.
+    #[serde(default)]
+    copies: BTreeMap<String, Copies>,
     /// Whether nobody in the cluster answers.
     #[serde(default)]
     silent: bool,
     /// Machines whose replacement is asked for.
     #[serde(default)]
     replaced: Vec<String>,
+}
+
+/// Where the copies of a volume are.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Copies {
+    wanted: u32,
+    healthy_on: BTreeSet<String>,
 }
 
 /// An attempt that was refused, by its target.
@@ -157,6 +170,9 @@ fn play(scenario: Scenario) -> String {
         let nodes = &mut world.kubernetes.value_mut().expect("it is up").nodes;
         nodes.iter_mut().for_each(|node| node.readiness = Readiness::Ready);
     }
+    if !scenario.copies.is_empty() {
+        world.kubernetes.value_mut().expect("it is up").data = Some(data(scenario.copies));
+    }
     befall(&scenario.lost, &mut world);
     world.setbacks = scenario.refused.iter().map(Refused::setback).collect();
     let machine = |name: &String| MachineName::parse(name).expect("a machine's name");
@@ -186,6 +202,16 @@ fn play(scenario: Scenario) -> String {
     let allowed = validated(&platform).expect("an annotation makes nothing wrong");
     let text_after = listing(&forecast(&allowed, told.world, now()), Some(wanted.until));
     format!("{text}\napproved\n\n{text_after}")
+}
+
+fn data(copies: BTreeMap<String, Copies>) -> DataFacts {
+    let volume = |(name, it): (String, Copies)| VolumeCopies {
+        name,
+        wanted: it.wanted,
+        robustness: "degraded".to_owned(),
+        healthy_on: it.healthy_on,
+    };
+    DataFacts { volumes: copies.into_iter().map(volume).collect(), databases: Vec::new() }
 }
 
 fn validated(platform: &HelixPlatform) -> Result<ValidatedPlatform, String> {

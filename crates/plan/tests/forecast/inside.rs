@@ -57,7 +57,7 @@ pub(crate) fn befall(
     let Some(cluster) = world.kubernetes.value_mut() else { return };
     cluster.services.extend(services.iter().map(|it| {
         let (namespace, name) = split(it);
-        ServiceFacts { namespace, name, uid: uid(it), leaving: None }
+        ServiceFacts { namespace, name, uid: uid(it), leaving: None, addresses: Vec::new() }
     }));
     cluster.claims.extend(claims.iter().map(|it| {
         let (namespace, name) = split(it);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::body::Params;
 use super::reply::{Answer, Reply};
-use crate::world::{ApiError, Meta, Selector};
+use crate::world::{ApiError, Labels, Meta, Selector};
 
 const DEFAULT_PER_PAGE: usize = 25;
 /// More on one page is refused (behaviour 7; what Hetzner does is undocumented).
@@ -110,8 +110,13 @@ impl ListQuery {
         self.name.as_deref().is_none_or(|wanted| wanted == name)
     }
 
+    /// Whether the label selector, if there is one, selects these labels.
+    pub(super) fn selects_labels(&self, labels: &Labels) -> bool {
+        self.selector.as_ref().is_none_or(|selector| selector.matches(labels))
+    }
+
     fn selects(&self, meta: &Meta) -> bool {
-        self.names(&meta.name) && self.selector.as_ref().is_none_or(|selector| selector.matches(&meta.labels))
+        self.names(&meta.name) && self.selects_labels(&meta.labels)
     }
 }
 

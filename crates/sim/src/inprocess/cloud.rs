@@ -3,6 +3,7 @@
 mod client;
 mod orders;
 mod request;
+mod zones;
 
 use async_trait::async_trait;
 use helix_engine::budget::BudgetSnapshot;

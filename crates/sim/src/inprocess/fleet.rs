@@ -77,6 +77,25 @@ impl Fleet {
         self.universe.advance_to(until);
     }
 
+    /// Lets the last platform's user change it while every platform is due, and turns them in their row until Hetzner is
+    /// called; whether it was, before everybody had had two turns.
+    pub fn change_last_in_row(&mut self, change: impl FnOnce(&mut HelixPlatform)) -> bool {
+        let now = self.seams.clock.now();
+        self.members.iter_mut().for_each(|member| member.look_at = now);
+        if let Some(last) = self.members.last_mut() {
+            change(&mut last.platform);
+            last.platform.metadata.generation = last.platform.metadata.generation.map(|generation| generation + 1);
+            last.memory.look_now();
+        }
+        let before = self.universe.counts().hetzner;
+        let mut turns = 2 * self.members.len();
+        while turns > 0 && self.universe.counts().hetzner == before {
+            self.turn_next();
+            turns -= 1;
+        }
+        self.universe.counts().hetzner > before
+    }
+
     fn next_due(&self) -> Timestamp {
         self.members.iter().map(|member| member.look_at).min().unwrap_or(Timestamp::MAX)
     }

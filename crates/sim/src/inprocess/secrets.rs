@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use helix_engine::secrets::{ClientIdentity, SecretMaker, SecretMakerError};
+use helix_engine::secrets::{ClientIdentity, HubbleCertificate, SecretMaker, SecretMakerError};
 use helix_plan::secrets::{
     AcceptedAuthorities, Authorities, CertificateAuthority, ClientCertificate, Secret, SecretBundle,
 };
@@ -56,6 +56,22 @@ impl SecretMaker for Universe {
             blob.extend(part);
         }
         Ok(format!("ssh-ed25519 {} {comment}", STANDARD.encode(blob)))
+    }
+
+    fn make_password(&self, characters: u8) -> Result<Secret, SecretMakerError> {
+        Ok(Secret::new(self.lock().secrets.hex(usize::from(characters))))
+    }
+
+    fn issue_hubble_certificate(
+        &self,
+        bundle: &SecretBundle,
+        names: &[String],
+        client: bool,
+        _: Timestamp,
+    ) -> Result<HubbleCertificate, SecretMakerError> {
+        let certificate = format!("{} by the authority of {} (client: {client})", names.join(" "), bundle.digest());
+        let key = Secret::new(self.lock().secrets.hex(64));
+        Ok(HubbleCertificate { authority: format!("the authority of {}", bundle.digest()), certificate, key })
     }
 
     fn issue_client_certificate(

@@ -1,7 +1,7 @@
 //! The store: what was put into it is there, until it is lost by hand.
 
 use async_trait::async_trait;
-use helix_engine::seams::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
+use helix_engine::seams::{ClientConfigKind, Receipt, SecretData, Store, StoreError, StoredClientConfig};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{BootstrapRecord, BundleFacts, CredentialFacts, RestoreRecord, StoreFacts};
 use helix_plan::secrets::{Rotation, RotationFacts, SecretBundle};
@@ -122,6 +122,10 @@ impl Store for Universe {
             Ok(())
         })
         .await
+    }
+
+    async fn users_secret(&self, _: &PlatformIdentity, name: &str) -> Result<Option<SecretData>, StoreError> {
+        self.ask("user's secret", |inner| Ok(inner.users_secrets.get(name).cloned())).await
     }
 
     async fn forget(&self, platform: &PlatformIdentity) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! Talos' API, played on the world's guests: who may ask what, and through whom, as apid decides it.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
@@ -181,6 +182,15 @@ impl Talos for Universe {
                 unmet: if ready { Vec::new() } else { unmet.map(|(name, _)| name.to_owned()).collect() },
                 services: services.collect(),
             })
+        })
+        .await
+    }
+
+    async fn extensions(&self, route: &TalosRoute) -> Result<BTreeSet<String>, TalosError> {
+        self.ask("extensions", |inner| {
+            let server = inner.reach(route)?;
+            let guest = inner.world.guests().get(server).ok_or_else(|| silent(route.endpoint))?;
+            Ok(guest.extensions().iter().map(|name| (*name).to_owned()).collect())
         })
         .await
     }

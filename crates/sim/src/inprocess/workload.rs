@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
 use helix_engine::seams::{Workload, WorkloadError, WorkloadRoute};
+use helix_plan::data_gate::{DataFacts, VolumeCopies};
 use helix_plan::names::MachineName;
 use helix_plan::observed::{ClaimFacts, NodeFacts, NodeTaint, PodFacts, Readiness, ServiceFacts};
 use helix_plan::step::NodePatch;
@@ -12,6 +13,8 @@ use jiff::Timestamp;
 use super::secrets::{Shown, trusts};
 use super::{Inner, Universe};
 use crate::world::ServerId;
+use crate::world::controllers::SERVICE_UID;
+use crate::world::load_balancers::LoadBalancer;
 use crate::world::machine::config::NodeTaint as GuestTaint;
 use crate::world::machine::{Claim, ExposedService, Guest, Inside, Node, NodeCondition, Pod};
 
@@ -21,13 +24,21 @@ const KUBERNETES_PORT: u16 = 6_443;
 /// Where the modelled applications run.
 const NAMESPACE: &str = "apps";
 
+/// Name and namespace of the ingress.
+const INGRESS: &str = "traefik";
+
+/// A Service that is called as the ingress is, is the ingress.
+fn namespace_of(service: &str) -> &str {
+    if service == INGRESS { INGRESS } else { NAMESPACE }
+}
+
 fn silent(endpoint: &str) -> WorkloadError {
     WorkloadError::Unreachable { endpoint: endpoint.to_owned(), why: "connection refused".to_owned() }
 }
 
 impl Inner {
     /// The control plane whose API server answers at the route's endpoint: itself, or behind the load balancer.
-    fn api_server(&self, route: &WorkloadRoute) -> Result<ServerId, WorkloadError> {
+    pub(super) fn api_server(&self, route: &WorkloadRoute) -> Result<ServerId, WorkloadError> {
         let endpoint = &route.endpoint;
         let host = endpoint.trim_start_matches("https://").split(':').next().unwrap_or_default();
         let address: Ipv4Addr = host.parse().map_err(|_| silent(endpoint))?;
@@ -136,12 +147,32 @@ impl Workload for Universe {
         .await
     }
 
+    async fn data(&self, route: &WorkloadRoute) -> Result<DataFacts, WorkloadError> {
+        self.ask("data", |inner| {
+            let server = inner.api_server(route)?;
+            let inside = inner.world.guests().inside_at(server).cloned().unwrap_or_default();
+            let volumes = inside.volumes.into_iter().map(|(name, it)| {
+                let whole = it.healthy_on.len() == it.wanted as usize;
+                let robustness = if whole { "healthy" } else { "degraded" }.to_owned();
+                VolumeCopies { name, wanted: it.wanted, robustness, healthy_on: it.healthy_on }
+            });
+            Ok(DataFacts { volumes: volumes.collect(), databases: Vec::new() })
+        })
+        .await
+    }
+
     async fn services(&self, route: &WorkloadRoute) -> Result<Vec<ServiceFacts>, WorkloadError> {
         self.ask("services", |inner| {
             let server = inner.api_server(route)?;
             let inside = inner.world.guests().inside_at(server).cloned().unwrap_or_default();
+            let balancers = &inner.world.project(inner.project).load_balancers;
+            let made_for = |uid: &String| {
+                let of_it = |balancer: &&LoadBalancer| balancer.meta.labels.get(SERVICE_UID) == Some(uid);
+                balancers.values().filter(of_it).map(|balancer| balancer.address).collect()
+            };
             let facts = |(name, it): (String, ExposedService)| ServiceFacts {
-                namespace: NAMESPACE.to_owned(),
+                namespace: namespace_of(&name).to_owned(),
+                addresses: made_for(&it.uid),
                 name,
                 uid: it.uid,
                 leaving: it.leaving,

@@ -116,7 +116,7 @@ pub(super) fn machines_of(setting: &Setting, server: ServerId) -> Vec<ServerId> 
 }
 
 /// The server of the node of this name in the same cluster, and its address.
-fn machine_of(setting: &Setting, server: ServerId, name: &str) -> Option<(ServerId, std::net::Ipv4Addr)> {
+pub(super) fn machine_of(setting: &Setting, server: ServerId, name: &str) -> Option<(ServerId, std::net::Ipv4Addr)> {
     setting.machines.look(|guests, _| {
         let own = guests.get(server)?;
         let found = guests.iter().find(|guest| guest.hostname() == name && are_together(own, guest))?;

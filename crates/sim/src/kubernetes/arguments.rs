@@ -115,7 +115,7 @@ pub(super) fn restore(site: &Site, snapshot: &Path, into: &Path, skip_hash_check
 pub(super) fn api_server(site: &Site, cluster: &Cluster) -> Vec<String> {
     let file = |name: &str| site.path(&format!("kubernetes/{name}"));
     let endpoint = cluster.endpoint().to_owned();
-    Arguments::of([
+    let mut arguments = Arguments::of([
         ("admission-control-config-file", file("admission.yaml")),
         ("allow-privileged", "true".to_owned()),
         ("anonymous-auth", "false".to_owned()),
@@ -156,9 +156,11 @@ pub(super) fn api_server(site: &Site, cluster: &Cluster) -> Vec<String> {
         ("tls-cipher-suites", CIPHER_SUITES.to_owned()),
         ("tls-min-version", "VersionTLS12".to_owned()),
         ("tls-private-key-file", file("apiserver.key")),
-    ])
-    .with_extra(cluster.api_server())
-    .list()
+    ]);
+    if !cluster.token_authenticators().is_empty() {
+        arguments.0.insert("authentication-config".to_owned(), vec![file("authentication.yaml")]);
+    }
+    arguments.with_extra(cluster.api_server()).list()
 }
 
 /// The controller manager's arguments.

@@ -121,6 +121,9 @@ pub(super) fn write_kubernetes(site: &Site, cluster: &Cluster) -> Result<(), Fil
     site.write("kubernetes/encryption.yaml", &encryption(cluster).to_string())?;
     site.write("kubernetes/admission.yaml", &admission(cluster).to_string())?;
     site.write("kubernetes/authorization.yaml", &authorization().to_string())?;
+    if !cluster.token_authenticators().is_empty() {
+        site.write("kubernetes/authentication.yaml", &authentication(cluster).to_string())?;
+    }
     let audit = cluster.audit_policy().cloned().unwrap_or_else(
         || json!({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}),
     );
@@ -216,6 +219,15 @@ fn admission(cluster: &Cluster) -> Value {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "AdmissionConfiguration",
         "plugins": cluster.admission_control(),
+    })
+}
+
+/// Who may vouch for people. Who is anonymous is an argument, as in 1.13.
+fn authentication(cluster: &Cluster) -> Value {
+    json!({
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AuthenticationConfiguration",
+        "jwt": cluster.token_authenticators(),
     })
 }
 

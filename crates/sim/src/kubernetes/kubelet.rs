@@ -110,7 +110,10 @@ impl Kubelet {
         self.decorate(&facts, &api, peer).await?;
         self.tell_status(&facts, &api).await?;
         self.renew_lease(&facts, &api).await?;
-        pods::run(&api, &facts.name, facts.internal_ip, facts.ready).await?;
+        let crashes = |namespace: &str, name: &str| {
+            self.setting.machines.with_world(|world, _| world.faults().is_pod_crashing(namespace, name))
+        };
+        pods::run(&api, &facts.name, facts.internal_ip, facts.ready, crashes).await?;
         Ok(())
     }
 

@@ -81,20 +81,13 @@ impl Story {
         self.universe().with_world(|world, _, _| world.inject(Injection::standing(fault)));
     }
 
-    /// A server that is made or started meanwhile runs, and its guest stays down. Not the one control plane that everything
-    /// begins with: what nobody has ever heard of is not replaced where nobody was heard of.
+    /// A server that is made or started meanwhile runs, and its guest stays down.
     pub(super) fn keep_one_down(&mut self) {
         let spec = &self.life.platform().spec;
         let workers = spec.worker_pools.iter().map(|pool| (pool.name.as_str(), pool.replicas.unwrap_or_default()));
         let control_planes = (labels::CONTROL_PLANE_POOL, spec.control_plane.replicas);
-        let founded = control_planes.1 >= 3 || !self.servers().is_empty();
-        let pools: Vec<(String, u32)> = workers
-            .chain(Some(control_planes).filter(|_| founded))
-            .map(|(name, replicas)| (name.to_owned(), replicas))
-            .collect();
-        if pools.is_empty() {
-            return;
-        }
+        let pools: Vec<(String, u32)> =
+            workers.chain([control_planes]).map(|(name, replicas)| (name.to_owned(), replicas)).collect();
         let (pool, replicas) = pick(&mut self.rng, &pools).clone();
         let server = format!("{NAME}-{pool}-{}", self.rng.below(u64::from(replicas) + 1));
         self.note(format!("trouble: if {server} is started now, its guest stays down"));

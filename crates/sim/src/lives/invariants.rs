@@ -25,10 +25,11 @@ pub(super) struct Call<'a> {
 /// One turn of the engine, after it; without an answer where the engine was killed in it.
 pub(super) struct AfterTurn<'a> {
     pub(super) turn: Option<&'a Turn>,
-    /// Labels and user data at Hetzner.
-    pub(super) published: &'a str,
+    /// Labels and user data at Hetzner, where a call has changed anything since they were last looked at.
+    pub(super) published: Option<&'a str>,
     pub(super) now: Timestamp,
-    pub(super) picture: &'a Picture,
+    /// The world as it is: taken only for who looks at it, because most turns change nothing and claim nothing.
+    pub(super) picture: &'a dyn Fn() -> Picture,
     pub(super) known: &'a Known,
     pub(super) platform: &'a HelixPlatform,
 }
@@ -151,7 +152,7 @@ fn bootstrap_is_recorded(call: &Call<'_>) -> Option<String> {
     (bootstrapped && !call.before.recorded).then(|| "etcd is bootstrapped without a record".to_owned())
 }
 
-/// Each restore is written down first, made once, and not beside what is left of the lost etcd.
+/// Each restore is asked for, written down first, made once, and not beside what is left of the lost etcd.
 fn restored_as_recorded(call: &Call<'_>) -> Option<String> {
     let (recoveries, restores) = call.after.recoveries;
     if recoveries == call.before.recoveries.0 {
@@ -159,6 +160,10 @@ fn restored_as_recorded(call: &Call<'_>) -> Option<String> {
     }
     if recoveries > restores {
         return Some(format!("etcd was restored {recoveries} times, and {restores} restores are written down"));
+    }
+    let asked = call.known.restores_asked.len();
+    if recoveries > u64::try_from(asked).unwrap_or(u64::MAX) {
+        return Some(format!("etcd was restored {recoveries} times, and that was asked for {asked} times"));
     }
     let left = call.before.members.first()?;
     Some(format!("etcd is restored while {left} is still a member of the lost one"))
@@ -280,7 +285,7 @@ fn no_secret_leaks(after: &AfterTurn<'_>) -> Option<String> {
         return None;
     }
     let mut told = serde_json::to_string(&turn.status).unwrap_or_default();
-    told.push_str(after.published);
+    told.push_str(after.published.unwrap_or_default());
     told.extend(turn.events.iter().map(|event| event.message.as_str()));
     let in_status = after.known.secrets.iter().any(|secret| told.contains(secret));
     in_status.then(|| "a secret stands in the status, an event, a label or user data".to_owned())
@@ -300,7 +305,7 @@ fn ready_is_true(after: &AfterTurn<'_>) -> Option<String> {
     if !ready || !quiet {
         return None;
     }
-    unlike(after.picture, after.platform).map(|what| format!("ImmutableSubstrate is Ready, and yet {what}"))
+    unlike(&(after.picture)(), after.platform).map(|what| format!("ImmutableSubstrate is Ready, and yet {what}"))
 }
 
 /// What is not as the specification says; `None` where all is.
@@ -363,6 +368,7 @@ fn gone_is_gone(after: &AfterTurn<'_>) -> Option<String> {
         return None;
     }
     let quiet = after.known.hands_at.is_none_or(|at| at < after.now);
-    let left = after.picture.ours.first().filter(|_| quiet)?;
+    let picture = (after.picture)();
+    let left = picture.ours.first().filter(|_| quiet)?;
     Some(format!("the platform is gone, and {left} is left"))
 }

@@ -2,6 +2,7 @@
 
 mod leaving;
 mod pains;
+mod restoring;
 
 use helix_crds::HelixPlatform;
 use helix_plan::guard::Guard;
@@ -13,6 +14,7 @@ use self::pains::{
 };
 use super::spec::{self, plain};
 use super::story::{Failed, Story};
+use crate::faults::{Fault, Injection};
 use crate::world::Rng;
 use crate::world::machine::App;
 
@@ -56,6 +58,7 @@ scenarios! {
     "member-dies-while-another-leaves": "the quorum guard, at its second look", draining, dies_while_leaving;
     "member-dies-before-the-reboot": "the quorum guard, before a reboot", draining, dies_before_reboot;
     "upgrade-of-control-planes": "one control plane at a time", three, upgraded;
+    "first-machine-never-boots": "the only control plane is given up before etcd has begun, and people are told", alone, founder_never_boots;
     "founder-is-lost-at-birth": "no second bootstrap elsewhere", three, founder_lost;
     "store-is-lost": "no second bundle", three, store_lost;
     "approval-is-withheld": "nothing destructive without it", unapproved, withheld;
@@ -67,6 +70,7 @@ scenarios! {
     "made-inside": "what controllers have made goes with the cluster, and look-alikes stay", three, leaving::orderly;
     "leaked-from-inside": "a dead controller's load balancer goes by its proof", three, leaving::leaked;
     "retained-from-inside": "volumes and the address stay when they are asked to", leaving::keeping, leaving::retained;
+    "all-control-planes-are-lost": "etcd is restored from the bucket as asked for, and once", restoring::saved, restoring::lost_twice;
     "two-of-three-workers-hang": "too many lost at once are left alone", three_workers, too_many;
 }
 
@@ -94,12 +98,17 @@ pub fn that_tries(guard: Guard) -> &'static str {
         Guard::ProofOfOrigin => "leaked-from-inside",
         Guard::RetainedStays => "retained-from-inside",
         Guard::Paused => "paused",
+        Guard::RestoreOnce => "all-control-planes-are-lost",
         Guard::TooManyLost => "two-of-three-workers-hang",
     }
 }
 
 fn three(_: &mut Rng) -> Made {
     plain(&json!({}))
+}
+
+fn alone(_: &mut Rng) -> Made {
+    plain(&json!({"controlPlane": {"replicas": 1}}))
 }
 
 fn two_places(_: &mut Rng) -> Made {
@@ -213,6 +222,22 @@ fn founder_lost(story: &mut Story) -> Played {
     story.life.until(super::story::SETTLES, |_, _| universe.counts().bootstraps > 0)?;
     story.delete_by_hand("life-cp-0");
     story.live(60)?;
+    story.end()
+}
+
+/// With workers, which wait for it, and without.
+fn founder_never_boots(story: &mut Story) -> Played {
+    if story.rng.happens(500) {
+        story.edit("no workers", |platform| platform.spec.worker_pools.clear());
+    }
+    let fault = Fault::NeverBoots { server: Some("life-cp-0".to_owned()) };
+    story.universe().with_world(|world, _, _| world.inject(Injection::times(fault, 1)));
+    story.live(17)?;
+    let said = story.waiting_for();
+    if !said.contains("life-cp-0 should have come up by now") {
+        return Err(unlike(format!("the platform waits for `{said}`")));
+    }
+    story.settle()?;
     story.end()
 }
 

@@ -188,6 +188,12 @@ impl Story {
         })
     }
 
+    /// What the platform says that it waits for.
+    pub(super) fn waiting_for(&self) -> String {
+        let status = self.life.platform().status.as_ref();
+        status.and_then(|status| status.waiting_for.clone()).unwrap_or_default()
+    }
+
     /// The reason of the platform's `Ready` condition.
     pub(super) fn ready_reason(&self) -> String {
         let status = self.life.platform().status.as_ref();

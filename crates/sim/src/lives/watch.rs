@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use helix_crds::HelixPlatform;
+use helix_crds::{HelixPlatform, labels};
 use helix_engine::turn::Turn;
 use helix_plan::secrets::{Secret, SecretBundle};
 use jiff::Timestamp;
@@ -40,6 +40,8 @@ pub(super) struct Known {
     pub(super) refused_by_limit: u64,
     /// Every value of the bundle that nobody may read.
     pub(super) secrets: Vec<String>,
+    /// What restores were asked for by.
+    pub(super) restores_asked: BTreeSet<String>,
 }
 
 /// Looks on. Of a platform that it was not told of it says nothing.
@@ -48,6 +50,10 @@ pub struct Watch {
     platform: Option<HelixPlatform>,
     known: Known,
     before: Option<Picture>,
+    /// What the last call has left: nothing else changes the world while time stands still.
+    left: Option<Picture>,
+    /// Whether a call has changed anything since the last turn.
+    news: bool,
     breach: Option<Breach>,
 }
 
@@ -90,6 +96,9 @@ impl Watch {
         if self.platform.as_ref().map(generation) != Some(generation(platform)) {
             self.known.approved = false;
         }
+        let annotations = platform.metadata.annotations.as_ref();
+        self.known.restores_asked.extend(annotations.and_then(|all| all.get(labels::RESTORE_FROM)).cloned());
+        self.left = None;
         self.platform = Some(platform.clone());
     }
 
@@ -120,11 +129,17 @@ impl Watch {
 
     pub(crate) fn hands_at(&mut self, now: Timestamp) {
         self.known.hands_at = Some(now);
+        self.left = None;
+    }
+
+    /// The world gets on by itself.
+    pub(crate) fn time_passes(&mut self) {
+        self.left = None;
     }
 
     pub(crate) fn before(&mut self, inner: &Inner) {
         let Some(uid) = self.platform.as_ref().and_then(|platform| platform.metadata.uid.as_deref()) else { return };
-        let picture = Picture::of(inner, uid);
+        let picture = self.left.take().unwrap_or_else(|| Picture::of(inner, uid));
         self.known.disturbed.retain(|id| picture.machines.get(id).is_some_and(|machine| !machine.votes));
         self.before = Some(picture);
     }
@@ -145,6 +160,8 @@ impl Watch {
         }
         let news: Vec<u64> = disturbed(&before, &after).collect();
         self.known.disturbed.extend(news);
+        self.left = Some(after);
+        self.news = true;
     }
 
     pub(crate) fn after_turn(&mut self, inner: &Inner, turn: Option<&Turn>, platform: &HelixPlatform) {
@@ -160,10 +177,15 @@ impl Watch {
             let told: Vec<String> = told.collect();
             self.known.secrets.extend(told);
         }
-        let picture = Picture::of(inner, uid);
-        let published = published(inner);
-        let after =
-            AfterTurn { turn, published: &published, now: inner.now, picture: &picture, known: &self.known, platform };
+        let published = (turn.is_some() && std::mem::take(&mut self.news)).then(|| published(inner));
+        let after = AfterTurn {
+            turn,
+            published: published.as_deref(),
+            now: inner.now,
+            picture: &|| Picture::of(inner, uid),
+            known: &self.known,
+            platform,
+        };
         for row in &OF_TURNS {
             if let Some(found) = (row.find)(&after).filter(|_| self.breach.is_none()) {
                 let call = inner.counts.calls;

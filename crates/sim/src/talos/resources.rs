@@ -79,7 +79,7 @@ pub(super) fn list(guests: &Guests, server: ServerId, kind: Kind, now: Timestamp
         Kind::Member => members(guests, guest),
         Kind::EtcdMember => etcd_member(guest).into_iter().collect(),
         Kind::MachineConfig => machine_configs(guest),
-        Kind::ExtensionStatus => extension(guest).into_iter().collect(),
+        Kind::ExtensionStatus => extensions(guest),
     }
 }
 
@@ -181,16 +181,26 @@ fn machine_configs(guest: &Guest) -> Vec<Resource> {
     told.collect()
 }
 
-/// The schematic of the installed image, which Talos tells as an extension.
-fn extension(guest: &Guest) -> Option<Resource> {
-    let schematic = guest.schematic()?;
-    let metadata = ExtensionMetadata {
+/// The extensions of the installed image, and its schematic, which Talos tells as if it were one more.
+fn extensions(guest: &Guest) -> Vec<Resource> {
+    let named = guest.extensions().iter().map(|name| ExtensionMetadata {
+        name: (*name).to_owned(),
+        version: guest.version().to_owned(),
+        author: "Sidero Labs".to_owned(),
+        ..ExtensionMetadata::default()
+    });
+    let schematic = guest.schematic().map(|schematic| ExtensionMetadata {
         name: "schematic".to_owned(),
         version: schematic.to_owned(),
         author: "Image Factory".to_owned(),
         description: "Virtual extension which specifies the schematic of the image".to_owned(),
-        extra_info: String::new(),
-    };
-    let yaml = format!("image: \"\"\nmetadata:\n    name: schematic\n    version: {schematic}\n");
-    Some(resource(Kind::ExtensionStatus, "0", &Layer { image: String::new(), metadata: Some(metadata) }, yaml))
+        ..ExtensionMetadata::default()
+    });
+    let told = named.chain(schematic).enumerate().map(|(index, metadata)| {
+        let (name, version) = (&metadata.name, &metadata.version);
+        let yaml = format!("image: \"\"\nmetadata:\n    name: {name}\n    version: {version}\n");
+        let layer = Layer { image: String::new(), metadata: Some(metadata) };
+        resource(Kind::ExtensionStatus, &index.to_string(), &layer, yaml)
+    });
+    told.collect()
 }

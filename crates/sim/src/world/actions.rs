@@ -9,7 +9,7 @@ use super::error::{ApiError, ApiResult};
 use super::firewalls::FirewallEffect;
 use super::ids::{
     ActionId, FirewallId, ImageId, LoadBalancerId, NetworkId, PlacementGroupId, PrimaryIpId, ProjectId, ServerId,
-    VolumeId,
+    VolumeId, ZoneId,
 };
 use super::latencies::Span;
 use super::load_balancers::LoadBalancerEffect;
@@ -54,6 +54,8 @@ pub enum ResourceRef {
     Image(ImageId),
     /// A placement group.
     PlacementGroup(PlacementGroupId),
+    /// A zone of DNS.
+    Zone(ZoneId),
 }
 
 impl ResourceRef {
@@ -69,6 +71,7 @@ impl ResourceRef {
             Self::PrimaryIp(id) => ("primary_ip", id.0),
             Self::Image(id) => ("image", id.0),
             Self::PlacementGroup(id) => ("placement_group", id.0),
+            Self::Zone(id) => ("zone", id.0),
         }
     }
 }
@@ -280,7 +283,8 @@ impl World {
             ResourceRef::Firewall(_)
             | ResourceRef::PrimaryIp(_)
             | ResourceRef::Image(_)
-            | ResourceRef::PlacementGroup(_) => None,
+            | ResourceRef::PlacementGroup(_)
+            | ResourceRef::Zone(_) => None,
         };
         let Some(locks) = locks else { return };
         if held {

@@ -5,6 +5,7 @@
 //! then attached, then given its targets. What made something is known here, and to nobody who looks at the project: labels
 //! and names can be written by anybody. Left out: everything that a Service may ask for by annotations, and ports.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -86,6 +87,14 @@ impl World {
         // Refused while another change is under way: it is done at the next look.
         self.change_load_balancer(project, id, change, now).ok();
         false
+    }
+
+    /// The public address of the load balancer of a Service.
+    #[must_use]
+    pub fn address_of_service(&self, machines: &[ServerId], service_uid: &str) -> Option<Ipv4Addr> {
+        let project = self.project_of(machines)?;
+        let id = self.of_service(project, service_uid)?;
+        self.project(project).load_balancers.get(&id).filter(|it| it.public).map(|it| it.address)
     }
 
     /// One step away from the load balancer of a Service. Says whether there is none any more.

@@ -46,6 +46,8 @@ ids! {
     SshKeyId,
     /// A volume.
     VolumeId,
+    /// A zone of DNS.
+    ZoneId,
 }
 
 /// A project at Hetzner: the scope of names, quotas and tokens. Only [`World::add_project`](super::World::add_project)

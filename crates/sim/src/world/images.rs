@@ -19,6 +19,16 @@ pub const TALOS_VERSION: &str = "v1.13.9";
 /// The schematic without extensions (SHA-256 of Image Factory's empty customization), as far as the label holds it.
 pub const SCHEMATIC: &str = "376567988ad370138ad8b2698212367b";
 
+/// The schematic with what Longhorn needs, as far as the label holds it.
+pub const SCHEMATIC_FOR_LONGHORN: &str = "613e1592b2da41ae5e265e8789429f22";
+
+/// The extensions that a schematic asks for; none of one that the simulator does not know. `schematic` is the id, or as
+/// much of it as a label holds.
+#[must_use]
+pub fn extensions_of(schematic: &str) -> &'static [&'static str] {
+    if schematic.starts_with(SCHEMATIC_FOR_LONGHORN) { &["iscsi-tools", "util-linux-tools"] } else { &[] }
+}
+
 /// A snapshot.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -109,14 +119,16 @@ impl World {
     }
 
     pub(super) fn add_talos_snapshots(&mut self, project: ProjectId) {
-        let labels = [(TALOS_VERSION_LABEL, TALOS_VERSION), (SCHEMATIC_LABEL, SCHEMATIC)];
-        let labels: Labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        for architecture in [Architecture::X86, Architecture::Arm] {
-            let id = ImageId(self.next_id());
-            let description = format!("Talos {TALOS_VERSION} {}", architecture.as_str());
-            let meta = Meta::new(description, labels.clone(), self.now());
-            let image = Image { id, meta, architecture, disk_gb: 20, size_centi_gb: 52 };
-            self.project_mut(project).images.insert(id, image);
+        for schematic in [SCHEMATIC, SCHEMATIC_FOR_LONGHORN] {
+            let labels = [(TALOS_VERSION_LABEL, TALOS_VERSION), (SCHEMATIC_LABEL, schematic)];
+            let labels: Labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+            for architecture in [Architecture::X86, Architecture::Arm] {
+                let id = ImageId(self.next_id());
+                let description = format!("Talos {TALOS_VERSION} {} {}", architecture.as_str(), &schematic[..8]);
+                let meta = Meta::new(description, labels.clone(), self.now());
+                let image = Image { id, meta, architecture, disk_gb: 20, size_centi_gb: 52 };
+                self.project_mut(project).images.insert(id, image);
+            }
         }
     }
 }

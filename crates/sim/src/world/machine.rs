@@ -34,7 +34,7 @@ use jiff::Timestamp;
 pub use etcd::{EtcdData, Member, Snapshot};
 pub use events::{Entry, EventLog, Happening};
 pub use guest::{Apid, EtcdIntent, Guest, Host, Stage};
-pub use inside::{Claim, ExposedService, Inside};
+pub use inside::{Claim, ExposedService, HeldObject, HeldSecret, Inside, ObjectKey, Replicated};
 pub use latencies::GuestLatencies;
 pub use nodes::{AddOns, Node, NodeCondition};
 pub(crate) use nodes::{OWNED_ANNOTATIONS, OWNED_LABELS, taints_at_birth};

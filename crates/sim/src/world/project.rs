@@ -10,7 +10,7 @@ use super::error::{ApiError, ApiResult};
 use super::firewalls::Firewall;
 use super::ids::{
     ActionId, FirewallId, ImageId, LoadBalancerId, NetworkId, PlacementGroupId, PrimaryIpId, ServerId, SshKeyId,
-    VolumeId,
+    VolumeId, ZoneId,
 };
 use super::images::Image;
 use super::labels::{self, Labels};
@@ -22,6 +22,7 @@ use super::rate_limit::TokenBucket;
 use super::servers::Server;
 use super::ssh_keys::SshKey;
 use super::volumes::Volume;
+use super::zones::Zone;
 
 /// Everything that one token can see. Read it freely; only the world's methods change it.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct Project {
     pub volumes: BTreeMap<VolumeId, Volume>,
     /// Primary IPs.
     pub primary_ips: BTreeMap<PrimaryIpId, PrimaryIp>,
+    /// Zones of DNS.
+    pub zones: BTreeMap<ZoneId, Zone>,
     /// Actions, also those about what is gone.
     pub actions: BTreeMap<ActionId, Action>,
     /// What was and is billed.
@@ -66,13 +69,15 @@ impl Project {
             images: BTreeMap::new(),
             volumes: BTreeMap::new(),
             primary_ips: BTreeMap::new(),
+            zones: BTreeMap::new(),
             actions: BTreeMap::new(),
             ledger: Ledger::default(),
             bucket,
         }
     }
 
-    /// Whether nothing is left that a user made: what a finished teardown leaves. Images stay.
+    /// Whether nothing is left that a platform made: what a finished teardown leaves. Images stay, and zones of DNS with
+    /// what others have in them.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.servers.is_empty()
@@ -83,6 +88,7 @@ impl Project {
             && self.load_balancers.is_empty()
             && self.volumes.is_empty()
             && self.primary_ips.is_empty()
+            && self.zones.values().all(|zone| zone.rrsets.values().all(|it| it.labels.is_empty()))
     }
 
     /// Name, labels, age and protection of anything.
@@ -97,6 +103,7 @@ impl Project {
             ResourceRef::PrimaryIp(id) => self.primary_ips.get(&id).map(Resource::meta),
             ResourceRef::Image(id) => self.images.get(&id).map(Resource::meta),
             ResourceRef::PlacementGroup(id) => self.placement_groups.get(&id).map(Resource::meta),
+            ResourceRef::Zone(id) => self.zones.get(&id).map(Resource::meta),
         }
     }
 
@@ -110,6 +117,7 @@ impl Project {
             ResourceRef::PrimaryIp(id) => self.primary_ips.get_mut(&id).map(Resource::meta_mut),
             ResourceRef::Image(id) => self.images.get_mut(&id).map(Resource::meta_mut),
             ResourceRef::PlacementGroup(id) => self.placement_groups.get_mut(&id).map(Resource::meta_mut),
+            ResourceRef::Zone(id) => self.zones.get_mut(&id).map(Resource::meta_mut),
         }
     }
 }
@@ -171,6 +179,7 @@ resources! {
     Server: "server",
     SshKey: "ssh_key",
     Volume: "volume",
+    Zone: "zone",
 }
 
 /// Names of anything but servers, which must be host names.

@@ -71,8 +71,15 @@ fn allow_unassigned(value: &mut Value) {
 /// The path as the document has it: numbers are `{id}`.
 fn template_of(path: &str) -> String {
     let path = path.split('?').next().unwrap_or(path);
-    let segments = path.split('/').map(|it| if it.parse::<u64>().is_ok() { "{id}" } else { it });
-    segments.collect::<Vec<_>>().join("/")
+    let segments: Vec<&str> = path.split('/').collect();
+    let named = |(index, segment): (usize, &&str)| match (segments.get(1), index) {
+        (Some(&"zones"), 2) => "{id_or_name}".to_owned(),
+        (Some(&"zones"), 4) => "{rr_name}".to_owned(),
+        (Some(&"zones"), 5) => "{rr_type}".to_owned(),
+        _ if segment.parse::<u64>().is_ok() => "{id}".to_owned(),
+        _ => (*segment).to_owned(),
+    };
+    segments.iter().enumerate().map(named).collect::<Vec<_>>().join("/")
 }
 
 /// A client whose every answer is checked.
@@ -113,6 +120,7 @@ async fn answers_are_as_the_document_has_them() {
     let server = a_server(&mut it, (network, firewall, group, key)).await;
     volumes_and_addresses(&mut it, server).await;
     a_load_balancer(&mut it, network, server).await;
+    names(&mut it).await;
     refusals(&mut it, server).await;
     lists(&mut it).await;
     farewell(&mut it, (network, firewall, group, key), server).await;
@@ -136,6 +144,7 @@ async fn lists(it: &mut Checked) {
         "images",
         "volumes",
         "primary_ips",
+        "zones",
         "server_types",
         "load_balancer_types",
         "locations",
@@ -255,6 +264,24 @@ async fn volumes_and_addresses(it: &mut Checked, server: u64) {
         .await;
     it.call("DELETE", &path, None).await;
     it.run(&format!("/servers/{server}/actions/poweron"), json!({})).await;
+}
+
+async fn names(it: &mut Checked) {
+    let zone =
+        id(&it.run("/zones", json!({"name": "example.org", "mode": "primary", "labels": {"a": "b"}})).await, "zone");
+    it.get(&format!("/zones/{zone}")).await;
+    let path = "/zones/example.org/rrsets";
+    let order = json!({
+        "name": "www", "type": "A", "ttl": 300, "records": [{"value": "203.0.113.9"}], "labels": {"owner": "helix"},
+    });
+    it.run(path, order).await;
+    it.get(&format!("{path}?label_selector=owner&per_page=50")).await;
+    let one = format!("{path}/www/A");
+    it.get(&one).await;
+    it.call("PUT", &one, Some(json!({"labels": {}}))).await;
+    it.run(&format!("{one}/actions/set_records"), json!({"records": [{"value": "203.0.113.10"}]})).await;
+    it.call("DELETE", &one, None).await;
+    it.call("DELETE", &format!("/zones/{zone}"), None).await;
 }
 
 async fn a_load_balancer(it: &mut Checked, network: u64, server: u64) {

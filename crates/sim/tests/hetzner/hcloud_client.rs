@@ -49,7 +49,11 @@ async fn another_client_reads_the_catalogue() {
     assert_eq!(prices.currency, "EUR");
     let selector = Some("helix.dev/talos-version=v1.13.9".to_owned());
     let params = images_api::ListImagesParams { label_selector: selector, ..Default::default() };
-    assert_eq!(images_api::list_images(&client, params).await.unwrap().images.len(), 2);
+    assert_eq!(
+        images_api::list_images(&client, params).await.unwrap().images.len(),
+        4,
+        "two schematics for two architectures"
+    );
     it.simulator.stop().await;
 }
 

@@ -58,8 +58,10 @@ fn every_message_field_and_method_of_ours_is_talos_own() {
         println!("needs {}, which is not here", reference.display());
         return;
     }
-    let ours =
-        wire_facts(&protox::compile(["machine.proto", "cosi.proto", "runtime.proto"], [here.join("proto")]).unwrap());
+    let ours = wire_facts(
+        &protox::compile(["machine.proto", "cosi.proto", "runtime.proto", "extensions.proto"], [here.join("proto")])
+            .unwrap(),
+    );
     let api = reference.join("talos/v1.13.9/api");
     let roots: [PathBuf; 3] = [api.clone(), api.join("vendor"), reference.join("cosi")];
     let files = [
@@ -67,6 +69,7 @@ fn every_message_field_and_method_of_ours_is_talos_own() {
         "machine/image.proto",
         "machine/lifecycle.proto",
         "resource/definitions/runtime/runtime.proto",
+        "resource/definitions/extensions/extensions.proto",
         "v1alpha1/state.proto",
     ];
     let theirs = wire_facts(&protox::compile(files, roots).unwrap());

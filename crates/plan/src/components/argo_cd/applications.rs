@@ -1,39 +1,52 @@
-//! What Argo CD is told: a project that allows just the platform's repository and namespaces, a root Application, and an
-//! Application for each component.
+//! What Argo CD is told: a project that allows just the platform's repository, namespaces and kinds, a root Application
+//! on the repository, and an Application for each component.
 //!
-//! Components up to and including Argo CD are Helix' own: theirs only show what is there, and never sync by themselves.
-//! Without a repository there is nothing to sync from, and nothing is told.
+//! Project and root are Helix' to apply; the Applications of components are files of the repository, which the root
+//! syncs. Components up to and including Argo CD are Helix' own: theirs only show what is there, and never sync by
+//! themselves. Without a repository there is nothing to sync from, and nothing is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use helix_crds::GitRepository;
 use serde_json::{Value, json};
 
 use super::NAMESPACE;
 use crate::components::values::merged;
-use crate::components::{Component, order};
+use crate::components::{Component, Wanted, Writer, order, writer};
+use crate::gitops;
 use crate::validated::Layers;
 
 /// The project of all of them.
 const PROJECT: &str = "helix";
+/// The name of the root Application.
+pub const ROOT: &str = "helix";
 /// The cluster in which Argo CD runs.
 const HERE: &str = "https://kubernetes.default.svc";
 
 pub(super) fn resources(layers: &Layers) -> Vec<Value> {
-    let Some(repository) = layers.gitops.as_ref().and_then(|gitops| gitops.repository.as_ref()) else {
-        return Vec::new();
-    };
-    let phases = order::phases(layers);
-    let ordered = order::ordered(&phases);
-    let own = ordered.iter().position(|component| *component == Component::ArgoCd).unwrap_or_default();
-    let applications = ordered.iter().enumerate().filter_map(|(wave, component)| {
-        let path = format!("{}/{component}", phases.get(component)?);
-        let namespace = component.entry().home.namespace();
-        let application = application(component.name(), namespace, &path, repository);
-        Some(if wave > own { synced(application, wave) } else { application })
+    let Some(repository) = repository(layers) else { return Vec::new() };
+    let components = order::ordered(&order::phases(layers));
+    let root = synced(application(ROOT, NAMESPACE, gitops::APPLICATIONS, repository), 0);
+    vec![project(&components, repository), root]
+}
+
+/// The Application of each component, in the order in which they are installed; `None` without a repository.
+pub(crate) fn applications(layers: &Layers, wanted: &[Wanted]) -> Option<BTreeMap<Component, Value>> {
+    let repository = repository(layers)?;
+    let told = wanted.iter().enumerate().map(|(wave, found)| {
+        let (component, folder) = (found.component, gitops::folder(found.phase, found.component));
+        let application = application(component.name(), component.entry().home.namespace(), &folder, repository);
+        let application = match writer(component, layers) {
+            Writer::ArgoCd => cascading(synced(application, wave)),
+            Writer::Helix => application,
+        };
+        (component, application)
     });
-    let root = synced(application("helix", NAMESPACE, "applications", repository), 0);
-    [project(&ordered, repository), root].into_iter().chain(applications).collect()
+    Some(told.collect())
+}
+
+fn repository(layers: &Layers) -> Option<&GitRepository> {
+    layers.gitops.as_ref()?.repository.as_ref()
 }
 
 fn project(components: &[Component], repository: &GitRepository) -> Value {
@@ -49,27 +62,53 @@ fn project(components: &[Component], repository: &GitRepository) -> Value {
             "description": "What Helix installs",
             "sourceRepos": [repository.url],
             "destinations": destinations,
-            "clusterResourceWhitelist": cluster_kinds(),
-            // What Helix makes is in nobody's repository.
-            "namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}],
+            "clusterResourceWhitelist": kinds(&CLUSTER_KINDS),
+            "namespaceResourceWhitelist": kinds(&NAMESPACED_KINDS),
         },
     })
 }
 
-/// The kinds without a namespace that charts of the catalogue hold.
-fn cluster_kinds() -> Vec<Value> {
-    const KINDS: [(&str, &str); 9] = [
-        ("", "Namespace"),
-        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
-        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
-        ("apiextensions.k8s.io", "CustomResourceDefinition"),
-        ("cilium.io", "CiliumClusterwideNetworkPolicy"),
-        ("rbac.authorization.k8s.io", "ClusterRole"),
-        ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
-        ("scheduling.k8s.io", "PriorityClass"),
-        ("storage.k8s.io", "*"),
-    ];
-    KINDS.iter().map(|(group, kind)| json!({"group": group, "kind": kind})).collect()
+/// The kinds without a namespace that components hold.
+const CLUSTER_KINDS: [(&str, &str); 9] = [
+    ("", "Namespace"),
+    ("admissionregistration.k8s.io", "*"),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    ("apiregistration.k8s.io", "APIService"),
+    ("cilium.io", "CiliumClusterwideNetworkPolicy"),
+    ("rbac.authorization.k8s.io", "ClusterRole"),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+    ("scheduling.k8s.io", "PriorityClass"),
+    ("storage.k8s.io", "*"),
+];
+
+/// The kinds with a namespace that components hold. No Secret is among them: those are made in the cluster, and are in
+/// nobody's repository. Nor is a bare Pod, which nothing would keep running.
+const NAMESPACED_KINDS: [(&str, &str); 21] = [
+    ("", "ConfigMap"),
+    ("", "Endpoints"),
+    ("", "PersistentVolumeClaim"),
+    ("", "Service"),
+    ("", "ServiceAccount"),
+    ("apps", "*"),
+    ("argoproj.io", "Application"),
+    ("argoproj.io", "AppProject"),
+    ("autoscaling", "*"),
+    ("batch", "*"),
+    ("cert-manager.io", "*"),
+    ("cilium.io", "CiliumNetworkPolicy"),
+    ("longhorn.io", "*"),
+    ("monitoring.coreos.com", "*"),
+    ("netbird.io", "*"),
+    ("networking.k8s.io", "*"),
+    ("policy", "PodDisruptionBudget"),
+    ("postgresql.cnpg.io", "*"),
+    ("rbac.authorization.k8s.io", "*"),
+    ("redis.redis.opstreelabs.in", "*"),
+    ("traefik.io", "*"),
+];
+
+fn kinds(kinds: &[(&str, &str)]) -> Vec<Value> {
+    kinds.iter().map(|(group, kind)| json!({"group": group, "kind": kind})).collect()
 }
 
 /// An Application that shows what differs, and leaves it at that.
@@ -94,10 +133,18 @@ fn application(name: &str, namespace: &str, path: &str, repository: &GitReposito
     })
 }
 
-/// One that Argo CD keeps as the repository has it, in its turn.
+/// One that Argo CD keeps as the repository has it, in its turn, and tries again until it can: what a component needs may
+/// come up later than it.
 fn synced(application: Value, wave: usize) -> Value {
     let annotations = json!({"argocd.argoproj.io/sync-wave": wave.to_string()});
-    let automated = json!({"prune": true, "selfHeal": true});
-    let automatic = json!({"metadata": {"annotations": annotations}, "spec": {"syncPolicy": {"automated": automated}}});
-    merged(application, &automatic)
+    let policy = json!({
+        "automated": {"prune": true, "selfHeal": true},
+        "retry": {"limit": -1, "backoff": {"duration": "5s", "factor": 2, "maxDuration": "3m"}},
+    });
+    merged(application, &json!({"metadata": {"annotations": annotations}, "spec": {"syncPolicy": policy}}))
+}
+
+/// One whose objects go with it when its component is asked for no longer; but what must stay, says so itself.
+fn cascading(application: Value) -> Value {
+    merged(application, &json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}}))
 }

@@ -17,6 +17,8 @@ use crate::validated::Layers;
 pub(in crate::components) const ADMINS: &str = "helix-admins";
 /// Group of those who may look.
 pub(in crate::components) const VIEWERS: &str = "helix-viewers";
+/// Client and provider of the Kubernetes API.
+pub(super) const KUBERNETES: &str = "kubernetes";
 /// Variable with Argo CD's secret.
 pub(in crate::components) const ARGOCD_SECRET: &str = "ARGOCD_CLIENT_SECRET";
 /// Variable with Grafana's secret.
@@ -68,7 +70,7 @@ fn text(sso: &str, layers: &Layers) -> String {
 fn clients(layers: &Layers) -> Vec<Client> {
     let Some(authentik) = &layers.authentik else { return Vec::new() };
     let kubernetes = authentik.oidc.kubernetes.then(|| Client {
-        name: "kubernetes",
+        name: KUBERNETES,
         secret: None,
         redirects: ["8000", "18000"].map(|port| format!("http://localhost:{port}")).into(),
     });

@@ -50,10 +50,12 @@ fn assert_kubernetes<T: serde::de::DeserializeOwned + serde::Serialize>(resource
 
 #[test]
 fn everything_else_is_what_kubernetes_defines() {
+    use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
     use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap, core::v1::Namespace, core::v1::Service};
     let defined: BTreeSet<&str> = DEFINITIONS.iter().map(|(kind, ..)| *kind).chain(["RedisReplication"]).collect();
     for resource in resources() {
         match resource["kind"].as_str().unwrap() {
+            "ClusterRoleBinding" => assert_kubernetes::<ClusterRoleBinding>(&resource),
             "ConfigMap" => assert_kubernetes::<ConfigMap>(&resource),
             "Namespace" => assert_kubernetes::<Namespace>(&resource),
             "Deployment" => assert_kubernetes::<Deployment>(&resource),
@@ -103,17 +105,14 @@ fn a_recovered_cluster_does_not_write_over_its_origin() {
 }
 
 #[test]
-fn argo_cd_syncs_what_comes_after_it_and_shows_the_rest() {
-    let automated = |name: &str| {
-        let found = of_kind("Application").into_iter().find(|found| found["metadata"]["name"] == name).unwrap();
-        found["spec"]["syncPolicy"]["automated"].is_object()
-    };
-    for own in ["cilium", "traefik", "authentik", "cloudnative-pg", "argo-cd"] {
-        assert!(!automated(own), "{own}");
-    }
-    for later in ["helix", "devtron", "longhorn", "databases", "ollama"] {
-        assert!(automated(later), "{later}");
-    }
+fn argo_cd_is_told_of_its_root_and_of_what_that_may_hold() {
+    let root = of_kind("Application");
+    assert_eq!(root.len(), 1, "all others come from the repository");
+    assert_eq!(root[0]["spec"]["source"]["path"], "clusters/prod/applications");
+    assert!(root[0]["spec"]["syncPolicy"]["automated"].is_object());
+    let project = &of_kind("AppProject")[0]["spec"];
+    assert_eq!(project["sourceRepos"], json!(["https://github.com/acme/platform.git"]));
+    assert!(!project["namespaceResourceWhitelist"].to_string().contains("Secret"));
     let without = layers(|platform| platform.spec.gitops.as_mut().unwrap().repository = None);
     let found = wanted(&without).into_iter().flat_map(|found| found.resources);
     assert_eq!(found.filter(|resource| resource["kind"] == "Application").count(), 0);

@@ -88,7 +88,13 @@ fn is_entity(entity: &str, party: &Party) -> bool {
 }
 
 fn has_address(range: &Value, party: &Party) -> bool {
-    let Party::Address(address) = party else { return false };
+    // A name's address is one on the internet of which no rule speaks.
+    let elsewhere = IpAddr::from([192, 0, 2, 77]);
+    let address = match party {
+        Party::Address(address) => address,
+        Party::Name(_) | Party::Internet => &elsewhere,
+        _ => return false,
+    };
     let holds = |range: &Value| range.as_str().unwrap().parse::<IpNet>().unwrap().contains(address);
     holds(&range["cidr"]) && !items(range, "except").any(holds)
 }
@@ -121,7 +127,7 @@ fn parties(matrix: &Matrix) -> Vec<Party> {
     }
     let nodes = [Node::Own, Node::Other, Node::ControlPlane].map(Party::Node);
     let labelled = pod("shop", &[("app", "web"), ("tier", "front")]);
-    let parties = workloads(matrix).into_iter().chain(addresses).chain(nodes).chain([labelled]);
+    let parties = workloads(matrix).into_iter().chain(addresses).chain(nodes).chain([labelled, Party::Internet]);
     parties.chain(names.into_iter().map(Party::Name)).collect()
 }
 

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use super::super::Configured;
 use super::{World, durations, pod_network, running};
+use crate::data_gate::DataFacts;
 use crate::names::MachineName;
 use crate::observed::{
     EtcdFacts, EtcdMember, Fact, KubernetesFacts, MachineStage, Missing, NodeFacts, Proofs, Readiness, ServerStatus,
@@ -15,6 +16,7 @@ use crate::owned::Owned;
 use crate::phases::{Concern, Context};
 use crate::quorum::{Quorum, majority};
 use crate::render::machine_config::split_labels;
+use crate::schematic;
 use crate::secrets::RotationStage;
 use crate::step::Step;
 use crate::validated::{Endpoint, ValidatedPlatform};
@@ -29,10 +31,16 @@ impl World<'_> {
         let health = self.settle_health();
         let nodes = self.settle_nodes(platform);
         let proofs = self.settle_proofs();
+        let extensions = self.settle_extensions(platform);
+        let names = self.settle_names(platform);
+        let mesh = self.settle_mesh(platform);
         let api = self.settle_api(platform);
         let targets = self.settle_targets();
         let etcd = self.settle_etcd(platform);
-        [pods, readiness, health, nodes, proofs, api, targets, etcd].into_iter().flatten().max()
+        [pods, readiness, health, nodes, proofs, extensions, names, mesh, api, targets, etcd]
+            .into_iter()
+            .flatten()
+            .max()
     }
 
     /// While authorities are rotated every machine that is up answers to the next ones, as they are accepted already.
@@ -51,6 +59,26 @@ impl World<'_> {
         Some(durations::PODS_LISTED)
     }
 
+    /// A configured machine that is not known to lack anything holds what the specification's schematic is to hold.
+    fn settle_extensions(&mut self, platform: &ValidatedPlatform) -> Option<SignedDuration> {
+        let held: BTreeSet<String> =
+            platform.extensions.iter().map(|name| schematic::name_on_machines(name).to_owned()).collect();
+        let silent: Vec<MachineName> = self
+            .observed
+            .talos
+            .keys()
+            .filter(|machine| !held.is_empty() && self.is_configured(machine))
+            .filter(|machine| !self.observed.extensions.contains_key(machine))
+            .cloned()
+            .collect();
+        if silent.is_empty() {
+            return None;
+        }
+        let now = self.now;
+        self.observed.extensions.extend(silent.into_iter().map(|machine| (machine, Fact::known(held.clone(), now))));
+        Some(durations::PODS_LISTED)
+    }
+
     /// Nodes that are marked are asked for their pods, of which a forecast knows no more than was seen; pods that have been
     /// asked to leave do.
     fn settle_pods(&mut self) -> Option<SignedDuration> {
@@ -60,6 +88,10 @@ impl World<'_> {
             let staying = pods.len();
             pods.retain(|pod| !pod.leaving);
             took = took.max((pods.len() < staying).then_some(durations::PODS_LEFT));
+        }
+        if kubernetes.data.is_none() && kubernetes.nodes.iter().any(|node| node.mark.is_some()) {
+            kubernetes.data = Some(DataFacts::default());
+            took = took.max(Some(durations::PODS_LISTED));
         }
         for node in kubernetes.nodes.iter().filter(|node| node.mark.is_some()) {
             if !kubernetes.pods.contains_key(&node.name) {
@@ -73,7 +105,7 @@ impl World<'_> {
     /// Nodes whose machine is up say so: Ready where there is a pod network, else that they only lack one.
     fn settle_readiness(&mut self) -> Option<SignedDuration> {
         let nodes = &self.observed.kubernetes.value()?.nodes;
-        let network = nodes.iter().any(|node| node.readiness == Readiness::Ready);
+        let network = self.has_network() || nodes.iter().any(|node| node.readiness == Readiness::Ready);
         let up = if network { Readiness::Ready } else { Readiness::NotReady { since: None } };
         let is_up = |node: &&NodeFacts| {
             let machine = MachineName::parse(&node.name).ok();
@@ -166,13 +198,14 @@ impl World<'_> {
             return None;
         }
         let through_endpoint = match platform.endpoint {
+            // Where its public interface is closed by now, the control planes are asked themselves.
             Endpoint::LoadBalancer { public: true } => self
                 .observed
                 .cloud
                 .value()?
                 .load_balancers
                 .iter()
-                .any(|it| it.public && it.targets.iter().any(|target| target.health == TargetHealth::Healthy)),
+                .any(|it| !it.public || it.targets.iter().any(|target| target.health == TargetHealth::Healthy)),
             Endpoint::LoadBalancer { public: false } | Endpoint::Dns { .. } => true,
         };
         match &mut self.observed.kubernetes {

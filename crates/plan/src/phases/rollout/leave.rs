@@ -4,6 +4,7 @@
 use super::super::roster::Leaving;
 use super::super::{etcd, health};
 use super::Rollout;
+use crate::data_gate::Absence;
 use crate::disruption::Cause;
 use crate::names::MachineName;
 use crate::report::Wait;
@@ -26,8 +27,10 @@ impl Rollout<'_, '_> {
                 return self.cordon(machine, Cause::Leave);
             }
         }
+        // What is lost holds nothing that could be spared, and a cluster that is silent about it is not waited for.
+        let lost = matches!(leaving, Leaving::Lost { .. });
         if let Some(mark) = marked
-            && !self.drained(machine, mark)
+            && !((lost || self.spares_data(machine, Absence::ForGood)) && self.drained(machine, mark))
         {
             return;
         }

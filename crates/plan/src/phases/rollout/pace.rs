@@ -27,14 +27,13 @@ pub(super) struct Pacer {
 impl Pacer {
     pub(super) fn of(context: &Context<'_>) -> Self {
         let mut disturbed: BTreeMap<String, BTreeSet<MachineName>> = BTreeMap::new();
-        let existing = context.machines().map(|(machine, _)| machine).cloned();
-        let missing = context.platform.pools().flat_map(|pool| servers::wanted_machines(context, pool));
-        for machine in existing.chain(missing) {
-            if context.mark_of(&machine).is_some()
-                || !health::serves(context, &machine)
-                || is_taking_a_configuration(context, &machine)
+        let existing = context.machines().map(|(machine, _)| machine);
+        for machine in existing.chain(servers::all_missing(context)) {
+            if context.mark_of(machine).is_some()
+                || !health::serves(context, machine)
+                || is_taking_a_configuration(context, machine)
             {
-                disturbed.entry(machine.pool().to_owned()).or_default().insert(machine);
+                disturbed.entry(machine.pool().to_owned()).or_default().insert(machine.clone());
             }
         }
         let halted = roster::staying(context).filter_map(|machine| Some((machine.clone(), halting(context, machine)?)));
@@ -110,7 +109,7 @@ impl Pacer {
             context.mark_of(machine).is_some_and(|mark| mark.cause == Cause::Upgrade)
                 || matches!(change(context, machine), Some(Change::Upgrade { .. }))
         };
-        roster::staying(context).filter(|machine| machine.is_control_plane()).find(upgrades).cloned()
+        roster::staying_in(context, &context.platform.control_plane).find(upgrades).cloned()
     }
 }
 
@@ -128,11 +127,15 @@ fn halting(context: &Context<'_>, machine: &MachineName) -> Option<Mark> {
 /// Whether a control plane was given another configuration a moment ago: its API server may be about to start anew, though it
 /// still answers.
 fn is_taking_a_configuration(context: &Context<'_>, machine: &MachineName) -> bool {
+    if !machine.is_control_plane() {
+        return false;
+    }
     let target = format!("configuration of {machine}");
-    machine.is_control_plane()
-        && context.observed.setbacks.iter().any(|setback| {
-            setback.kind == SetbackKind::UnderWay && setback.until > context.now && setback.target == target
-        })
+    context
+        .observed
+        .setbacks
+        .iter()
+        .any(|setback| setback.kind == SetbackKind::UnderWay && setback.until > context.now && setback.target == target)
 }
 
 /// Whether something is being done to the machine.

@@ -158,7 +158,7 @@ mod tests {
     use semver::Version;
     use serde_json::json;
 
-    use super::super::tests::inputs;
+    use super::super::tests::{inputs, issuer};
     use super::super::{Storage, config_digest};
     use super::*;
 
@@ -193,7 +193,7 @@ mod tests {
     fn what_is_set_by_the_specification_needs_no_reboot() {
         use MachineRole::{ControlPlane, Worker};
         type Change = fn(&mut MachineConfigInputs);
-        let cases: [(&str, MachineRole, Change); 7] = [
+        let cases: [(&str, MachineRole, Change); 8] = [
             ("kubernetes", Worker, |new| new.kubernetes.kubelet = Version::new(1, 36, 4)),
             ("label", Worker, |new| drop(new.labels.insert("example.com/tier".into(), "gold".into()))),
             ("taint", Worker, |new| {
@@ -206,6 +206,7 @@ mod tests {
             ("sans", ControlPlane, |new| new.cert_sans.push("api.example.com".into())),
             ("endpoint", ControlPlane, |new| new.endpoint = "https://api.example.com:6443".into()),
             ("schematic", Worker, |new| new.schematic = "0".repeat(64)),
+            ("sign-on", ControlPlane, |new| new.trusted_issuer = Some(issuer())),
             ("scheduling", ControlPlane, |new| new.schedulable_control_planes = true),
         ];
         for (what, role, change) in cases {

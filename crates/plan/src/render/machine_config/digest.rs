@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::change::{Rules, rebooting_sections};
 use super::labels::kubelet_may_set;
 use super::{MachineConfigInputs, MachineRole, Storage};
+use crate::names::MachineName;
 use crate::secrets::short_hex;
 
 /// Counts what the renderer makes of equal inputs, for each document style by itself. It is part of the digest, so that
@@ -64,7 +65,52 @@ impl<'a> Parts<'a> {
 /// The digest of the configuration that these inputs and the bundle of that digest give.
 #[must_use]
 pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> ConfigDigest {
-    let mut canonical = Canonical(Sha256::new());
+    AlikeDigests::of(inputs, bundle_digest).of_machine(&inputs.machine, inputs.server_id)
+}
+
+/// The digests of configurations that are alike but for machine and server, as those of a pool are: what they share is
+/// made ready once, and a digest costs one hash.
+pub struct AlikeDigests {
+    /// Has been fed what comes before machine and server.
+    before: Sha256,
+    /// What comes after them.
+    after: Vec<u8>,
+    /// All parts of the digest but the first.
+    parts: String,
+}
+
+impl AlikeDigests {
+    /// Of configurations like the one that these inputs and the bundle of that digest give.
+    #[must_use]
+    pub fn of(inputs: &MachineConfigInputs, bundle_digest: &str) -> Self {
+        let (before, after) = shared(inputs, bundle_digest);
+        let reboots = |rules: Rules| {
+            part(|canonical| {
+                for (section, values) in rebooting_sections(inputs, rules) {
+                    canonical.text(&section);
+                    canonical.many(&values, Canonical::value);
+                }
+            })
+        };
+        let birth = part(|canonical| canonical.storage(inputs.storage));
+        let parts = format!("{}.{}.{birth}", reboots(Rules::Listed), reboots(Rules::Never));
+        Self { before: Sha256::new().chain_update(before.0), after: after.0, parts }
+    }
+
+    /// That of the machine on this server.
+    #[must_use]
+    pub fn of_machine(&self, machine: &MachineName, server_id: u64) -> ConfigDigest {
+        let mut own = Canonical::default();
+        own.shown(machine);
+        own.number(server_id);
+        let whole = self.before.clone().chain_update(own.0).chain_update(&self.after).finalize();
+        ConfigDigest(format!("{}.{}", short_hex(&whole), self.parts))
+    }
+}
+
+/// What is fed before machine and server, and after them.
+fn shared(inputs: &MachineConfigInputs, bundle_digest: &str) -> (Canonical, Canonical) {
+    let mut canonical = Canonical::default();
     canonical.text("helix.dev/machine-config/v1");
     canonical.number(u64::from(renderer_version(&inputs.talos_version)));
     canonical.text(bundle_digest);
@@ -73,8 +119,8 @@ pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> Confi
         talos_version,
         kubernetes,
         role,
-        machine,
-        server_id,
+        machine: _,
+        server_id: _,
         cluster_name,
         endpoint,
         cert_sans,
@@ -86,6 +132,7 @@ pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> Confi
         taints,
         schedulable_control_planes,
         storage,
+        trusted_issuer,
         patches,
     } = inputs;
     canonical.shown(talos_version);
@@ -98,8 +145,7 @@ pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> Confi
         MachineRole::ControlPlane => 0,
         MachineRole::Worker => 1,
     });
-    canonical.shown(machine);
-    canonical.number(*server_id);
+    let before = std::mem::take(&mut canonical);
     canonical.text(cluster_name);
     canonical.text(endpoint);
     canonical.many(cert_sans, |c, san| c.text(san));
@@ -121,40 +167,36 @@ pub fn config_digest(inputs: &MachineConfigInputs, bundle_digest: &str) -> Confi
     canonical.number(u64::from(*role == MachineRole::ControlPlane && *schedulable_control_planes));
     canonical.storage(*storage);
     canonical.many(patches, Canonical::value);
-    let whole = short_hex(&canonical.0.finalize());
-    let reboots = |rules: Rules| {
-        part(|canonical| {
-            for (section, values) in rebooting_sections(inputs, rules) {
-                canonical.text(&section);
-                canonical.many(&values, Canonical::value);
-            }
-        })
-    };
-    let birth = part(|canonical| canonical.storage(*storage));
-    ConfigDigest(format!("{whole}.{}.{}.{birth}", reboots(Rules::Listed), reboots(Rules::Never)))
+    // Fed only where there is one, so that machines without keep the digest that they have.
+    if let Some(issuer) = trusted_issuer.as_ref().filter(|_| *role == MachineRole::ControlPlane) {
+        canonical.text(&issuer.url);
+        canonical.text(&issuer.client_id);
+    }
+    (before, canonical)
 }
 
 /// A short hash of what is fed.
 fn part(feed: impl FnOnce(&mut Canonical)) -> String {
     const DIGITS: usize = 8;
-    let mut canonical = Canonical(Sha256::new());
+    let mut canonical = Canonical::default();
     feed(&mut canonical);
-    let mut text = short_hex(&canonical.0.finalize());
+    let mut text = short_hex(&Sha256::digest(canonical.0));
     text.truncate(DIGITS);
     text
 }
 
-/// Feeds values into a hash so that no two different sequences of values feed the same bytes.
-struct Canonical(Sha256);
+/// What is fed into a hash: no two different sequences of values give the same bytes.
+#[derive(Default)]
+struct Canonical(Vec<u8>);
 
 impl Canonical {
     fn number(&mut self, number: u64) {
-        self.0.update(number.to_be_bytes());
+        self.0.extend(number.to_be_bytes());
     }
 
     fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
-        self.0.update(text.as_bytes());
+        self.0.extend(text.as_bytes());
     }
 
     fn storage(&mut self, storage: Option<Storage>) {

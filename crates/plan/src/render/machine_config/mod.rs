@@ -14,6 +14,7 @@ mod digest;
 mod labels;
 mod patch;
 mod shapes;
+mod sign_on;
 mod specimen;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -30,9 +31,11 @@ use semver::Version;
 use serde::Serialize;
 
 pub use change::{ChangeClass, change_class};
-pub use digest::{ConfigDigest, config_digest};
+pub use digest::{AlikeDigests, ConfigDigest, config_digest};
 pub use labels::{SplitLabels, split_labels};
 pub use patch::{PatchError, PatchProblem};
+pub(crate) use sign_on::PREFIX as SIGNED_ON;
+pub use sign_on::TrustedIssuer;
 pub use specimen::check_patches;
 
 use crate::names::MachineName;
@@ -127,6 +130,8 @@ pub struct MachineConfigInputs {
     pub schedulable_control_planes: bool,
     /// Where replicated data is kept, if anywhere.
     pub storage: Option<Storage>,
+    /// Whom the API server believes about people, besides its own authority; says nothing on a worker.
+    pub trusted_issuer: Option<TrustedIssuer>,
     /// The user's strategic-merge patches, in order.
     pub patches: Vec<serde_json::Value>,
 }

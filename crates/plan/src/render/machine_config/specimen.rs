@@ -52,6 +52,7 @@ pub fn check_patches(
         taints: Vec::new(),
         schedulable_control_planes: false,
         storage,
+        trusted_issuer: None,
         patches: patches.to_vec(),
     };
     render_machine_config(&inputs, &hollow_bundle()).map(drop)

@@ -54,6 +54,7 @@ pub(super) fn inputs(role: MachineRole) -> MachineConfigInputs {
         taints: Vec::new(),
         schedulable_control_planes: false,
         storage: worker.then_some(Storage::Volume(10_000_000_000)),
+        trusted_issuer: None,
         patches: Vec::new(),
     }
 }
@@ -74,6 +75,11 @@ pub(super) fn rendered(inputs: &MachineConfigInputs, bundle: &SecretBundle) -> V
 fn patched(role: MachineRole, patches: &[Value]) -> Result<Vec<Value>, RenderError> {
     let inputs = MachineConfigInputs { patches: patches.to_vec(), ..inputs(role) };
     render_machine_config(&inputs, &plain_bundle()).map(|text| documents(text.expose()))
+}
+
+/// Whom an API server may believe.
+pub(super) fn issuer() -> TrustedIssuer {
+    TrustedIssuer { url: "https://sso.example.com/application/o/kubernetes/".into(), client_id: "kubernetes".into() }
 }
 
 /// Every difference between two documents, as `path: theirs | ours`.
@@ -230,7 +236,7 @@ fn a_digest_follows_every_input_and_the_annotation_carries_it() {
     assert_eq!(digest, config_digest(&base.clone(), &bundle.digest()));
     assert_ne!(digest, config_digest(&base, "another bundle"));
 
-    let changes: [fn(&mut MachineConfigInputs); 17] = [
+    let changes: [fn(&mut MachineConfigInputs); 18] = [
         |i| i.talos_version = Version::new(1, 13, 8),
         |i| i.kubernetes.kubelet = Version::new(1, 36, 2),
         |i| i.role = MachineRole::ControlPlane,
@@ -247,6 +253,7 @@ fn a_digest_follows_every_input_and_the_annotation_carries_it() {
         |i| i.taints.push(NodeTaint { key: "k".into(), value: "v".into(), effect: "e".into() }),
         |i| (i.role, i.schedulable_control_planes) = (MachineRole::ControlPlane, true),
         |i| i.storage = Some(Storage::SystemDisk(10_000_000_000)),
+        |i| (i.role, i.trusted_issuer) = (MachineRole::ControlPlane, Some(issuer())),
         |i| i.patches.push(json!({"machine": {"sysctls": {"a": "1"}}})),
     ];
     let mut digests = std::collections::BTreeSet::from([digest.clone()]);
@@ -255,7 +262,7 @@ fn a_digest_follows_every_input_and_the_annotation_carries_it() {
         change(&mut changed);
         digests.insert(config_digest(&changed, &bundle.digest()));
     }
-    assert_eq!(digests.len(), 18);
+    assert_eq!(digests.len(), 19);
 }
 
 #[test]
@@ -264,6 +271,7 @@ fn what_is_not_rendered_makes_no_other_digest() {
     let mut changed = base.clone();
     changed.labels.insert("node-role.kubernetes.io/worker".into(), String::new());
     changed.schedulable_control_planes = true;
+    changed.trusted_issuer = Some(issuer());
     assert_eq!(config_digest(&changed, "bundle"), config_digest(&base, "bundle"));
     assert_eq!(rendered(&changed, &plain_bundle()), rendered(&base, &plain_bundle()));
 }
@@ -285,6 +293,24 @@ fn the_renderer_version_stands_for_the_text() {
         (digest::renderer_version(&Version::new(1, 13, 9)), text.as_str()),
         (2, "bf98b57cb965388f9e1827b7f55f8a1c")
     );
+}
+
+#[test]
+fn the_sign_on_is_believed_by_api_servers_and_its_names_get_a_prefix() {
+    let config = MachineConfigInputs { trusted_issuer: Some(issuer()), ..inputs(MachineRole::ControlPlane) };
+    let main = &rendered(&config, &plain_bundle())[0];
+    let wanted = json!({
+        "oidc-issuer-url": "https://sso.example.com/application/o/kubernetes/",
+        "oidc-client-id": "kubernetes",
+        "oidc-username-claim": "preferred_username",
+        "oidc-username-prefix": "oidc:",
+        "oidc-groups-claim": "groups",
+        "oidc-groups-prefix": "oidc:",
+    });
+    assert_eq!(main["cluster"]["apiServer"]["extraArgs"], wanted);
+    let Some(schema) = reference::talos("v1.13.9/config.schema.json") else { return };
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    assert!(validator.is_valid(main), "{main}");
 }
 
 mod patches {

@@ -19,7 +19,7 @@ use super::shapes::{
 use super::text::assemble;
 use super::volumes::{VolumeConfig, volumes};
 use super::{
-    ConfigDigest, MachineConfigInputs, MachineRole, RenderError, STORAGE_MOUNT, config_digest, installer_image,
+    ConfigDigest, MachineConfigInputs, MachineRole, RenderError, STORAGE_MOUNT, config_digest, installer_image, sign_on,
 };
 use crate::secrets::{Secret, SecretBundle};
 
@@ -116,6 +116,7 @@ fn add_control_plane<'a>(cluster: &mut Cluster<'a>, inputs: &'a MachineConfigInp
     cluster.service_account = Some(KeyOnly { key: Encoded::of(bundle.service_account_key.expose()) });
     cluster.api_server = Some(ApiServer {
         image: image("kube-apiserver"),
+        extra_args: sign_on::arguments(inputs.trusted_issuer.as_ref()),
         cert_sans: &inputs.cert_sans,
         admission_control: [AdmissionPlugin::pod_security()],
         audit_policy: AuditPolicy::metadata(),

@@ -5,17 +5,34 @@ use std::collections::BTreeSet;
 use helix_crds::HelixPlatformSpec;
 
 use super::Layers;
+use crate::components::talos_extensions;
+use crate::schematic;
 use crate::validated::{Rejections, is_dns_label};
 
 pub(super) fn check(layers: &Layers, spec: &HelixPlatformSpec, rejections: &mut Rejections) {
     named_once("spec.data.postgres", layers.postgres.iter().map(|found| found.name.as_str()), rejections);
     named_once("spec.data.redis", layers.redis.iter().map(|found| found.name.as_str()), rejections);
     longhorn(layers, spec, rejections);
+    extensions(layers, rejections);
     if let Some(langgraph) = &layers.langgraph {
         let postgres: Vec<&str> = layers.postgres.iter().map(|found| found.name.as_str()).collect();
         exists("spec.ai.langgraph.postgres", &langgraph.postgres, "spec.data.postgres", &postgres, rejections);
         let redis: Vec<&str> = layers.redis.iter().map(|found| found.name.as_str()).collect();
         exists("spec.ai.langgraph.redis", &langgraph.redis, "spec.data.redis", &redis, rejections);
+    }
+}
+
+/// A schematic whose very name says that it lacks what a component needs; of others the machines tell.
+fn extensions(layers: &Layers, rejections: &mut Rejections) {
+    let needed = talos_extensions(layers);
+    let lacking = schematic::known_to_lack(&layers.schematic, &needed);
+    if !lacking.is_empty() {
+        let lacking: Vec<&str> = lacking.into_iter().collect();
+        rejections.add(
+            "spec.provider.hetzner.image.schematic",
+            format!("the image lacks the system extensions {}, which Longhorn needs", lacking.join(", ")),
+            format!("write {}, the image factory's schematic with them, or leave longhorn out", schematic::id(&needed)),
+        );
     }
 }
 

@@ -66,7 +66,8 @@ fn kubernetes(layers: &Layers, component: Component, rejections: &mut Rejections
     let is_overridden = layers.overrides.get(&component).is_some_and(|found| found.version.is_some());
     let Some((first, last)) = entry.supports.minors.filter(|_| !is_overridden) else { return };
     if !entry.supports.holds(&layers.versions) {
-        rejections.add(
+        rejections.add_about(
+            component,
             "spec.versions.kubernetes",
             format!("{component} does not run on Kubernetes v{}", layers.versions.kubernetes),
             format!(

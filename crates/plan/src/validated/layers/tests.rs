@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 fn judged(change: impl FnOnce(&mut HelixPlatformSpec)) -> Result<Layers, Rejections> {
-    let text = include_str!("../../../../../manifests/examples/full.yaml");
+    let text = include_str!("../../../../../manifests/examples/every-field.yaml");
     let mut platform: HelixPlatform = serde_saphyr::from_str(text).unwrap();
     change(&mut platform.spec);
     Layers::new(&platform)
@@ -220,4 +220,27 @@ fn every_problem_is_told_at_once() {
         weave(spec).netbird.as_mut().unwrap().management_url = "https://mesh.example.com".to_owned();
     });
     assert_eq!(rejections.unwrap_err().as_slice().len(), 3);
+}
+
+#[test]
+fn an_image_without_what_longhorn_needs_is_refused() {
+    let plain = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
+    let with = |spec: &mut HelixPlatformSpec, schematic: &str| {
+        let ProviderSpec::Hetzner(hetzner) = &mut spec.provider;
+        schematic.clone_into(&mut hetzner.image.schematic);
+    };
+    let told = refused(|spec| with(spec, plain));
+    assert_eq!(
+        told,
+        "spec.provider.hetzner.image.schematic: the image lacks the system extensions siderolabs/iscsi-tools, \
+         siderolabs/util-linux-tools, which Longhorn needs; write \
+         613e1592b2da41ae5e265e8789429f22e121aab91cb4deb6bc3c0b6262961245, the image factory's schematic with them, or \
+         leave longhorn out"
+    );
+    let early = judged(|spec| {
+        with(spec, plain);
+        spec.until_phase = PhaseName::GitOpsControlPlane;
+    });
+    assert!(early.is_ok(), "nothing needs it yet");
+    assert!(judged(|spec| with(spec, &"0".repeat(64))).is_ok(), "its machines will tell");
 }

@@ -60,6 +60,7 @@ pub(crate) fn machine_config() -> Result<Vec<Figure>, String> {
         taints: Vec::<NodeTaint>::new(),
         schedulable_control_planes: false,
         storage: None,
+        trusted_issuer: None,
         patches: Vec::new(),
     };
     let time = median(1_001, || render_machine_config(&inputs, &bundle));

@@ -13,6 +13,7 @@ use super::config::{MachineConfig, Role};
 use super::events::{EventLog, Happening};
 use super::phase::{Disk, Etcd, Phase, Recovery, Uptime};
 use crate::world::ids::ServerId;
+use crate::world::images::extensions_of;
 
 /// The server that a guest runs in, as far as the guest can see it.
 #[derive(Clone)]
@@ -160,6 +161,12 @@ impl Guest {
     #[must_use]
     pub fn schematic(&self) -> Option<&str> {
         self.disk.schematic.as_deref()
+    }
+
+    /// The system extensions of its installed image: what its schematic asks for, as far as the simulator knows it.
+    #[must_use]
+    pub fn extensions(&self) -> &'static [&'static str] {
+        self.schematic().map(extensions_of).unwrap_or_default()
     }
 
     /// The id of its etcd member, if it has etcd's data.

@@ -1,7 +1,7 @@
 //! What modelled clusters hold for Hetzner's controllers: Services of type LoadBalancer and claims to volumes. An object that
 //! is being deleted stays until its controller has removed what it made, as finalizers see to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -30,13 +30,51 @@ pub struct Claim {
     pub leaving: Option<Timestamp>,
 }
 
-/// Both, by name.
+/// Data with copies on several nodes: a volume or a database, told apart by its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replicated {
+    /// How many copies it is to have.
+    pub wanted: u32,
+    /// Nodes with a healthy copy.
+    pub healthy_on: BTreeSet<String>,
+}
+
+/// An object of a component, as far as it is modelled: not what is in it, but whether it is what was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldObject {
+    /// Its UID.
+    pub uid: String,
+    /// The component that its label names.
+    pub component: Option<String>,
+    /// Who has made it.
+    pub manager: String,
+    /// The digest of what was applied last; none where somebody has changed it since.
+    pub digest: Option<String>,
+    /// Fields that others have set and will not let go of, each with its manager.
+    pub contested: Vec<(String, String)>,
+    /// Since when it has been so.
+    pub since: Timestamp,
+}
+
+/// Which object: API version, kind, namespace and name.
+pub type ObjectKey = (String, String, Option<String>, String);
+
+/// The values of one Secret.
+pub type HeldSecret = BTreeMap<String, String>;
+
+/// Services and claims by name, and what components consist of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inside {
     /// Services.
     pub services: BTreeMap<String, ExposedService>,
     /// Claims.
     pub claims: BTreeMap<String, Claim>,
+    /// Volumes of Longhorn's; a copy is as well as hands leave it.
+    pub volumes: BTreeMap<String, Replicated>,
+    /// Objects of components.
+    pub objects: BTreeMap<ObjectKey, HeldObject>,
+    /// Secrets of components, by namespace and name.
+    pub secrets: BTreeMap<(String, String), HeldSecret>,
 }
 
 impl Inside {

@@ -170,6 +170,8 @@ pub(super) struct ControlPlaneEndpoint<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ApiServer<'a> {
     pub(super) image: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) extra_args: BTreeMap<&'static str, &'a str>,
     #[serde(rename = "certSANs")]
     pub(super) cert_sans: &'a [String],
     pub(super) admission_control: [AdmissionPlugin; 1],

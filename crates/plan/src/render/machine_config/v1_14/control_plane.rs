@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::super::MachineConfigInputs;
 use super::super::api_server::{AuditPolicy, POD_SECURITY, PodSecurityConfiguration};
 use super::super::shapes::{Enabled, kubernetes_image};
+use super::super::sign_on::{JwtAuthenticator, TrustedIssuer};
 use super::documents::Kind;
 use crate::secrets::{CertificateAuthority, SecretBundle};
 
@@ -18,7 +19,7 @@ pub(super) fn documents<'a>(inputs: &'a MachineConfigInputs, bundle: &'a SecretB
             configuration: PodSecurityConfiguration::baseline(),
         }),
         Kind::KubeAuditPolicyConfig(AuditPolicyConfig { configuration: AuditPolicy::metadata() }),
-        Kind::KubeAuthenticationConfig(Authentication::probes_only()),
+        Kind::KubeAuthenticationConfig(Authentication::of(inputs.trusted_issuer.as_ref())),
         Kind::KubeAuthorizerConfig(Authorizer { name: "node", kind: "Node" }),
         Kind::KubeAuthorizerConfig(Authorizer { name: "rbac", kind: "RBAC" }),
         Kind::KubeEtcdEncryptionConfig(EtcdEncryption::of_secrets(bundle.secretbox_encryption_secret.expose())),
@@ -64,14 +65,14 @@ pub(super) struct AuditPolicyConfig {
 }
 
 #[derive(Serialize)]
-pub(super) struct Authentication {
-    configuration: AuthenticationConfiguration,
+pub(super) struct Authentication<'a> {
+    configuration: AuthenticationConfiguration<'a>,
 }
 
 #[derive(Serialize)]
-struct AuthenticationConfiguration {
+struct AuthenticationConfiguration<'a> {
     anonymous: Anonymous,
-    jwt: [(); 0],
+    jwt: Vec<JwtAuthenticator<'a>>,
 }
 
 #[derive(Serialize)]
@@ -85,13 +86,14 @@ struct Condition {
     path: &'static str,
 }
 
-impl Authentication {
-    /// Talos' default: who has not said who it is may ask whether the server is well, and nothing else.
-    fn probes_only() -> Self {
+impl<'a> Authentication<'a> {
+    /// Talos' default: who has not said who it is may ask whether the server is well, and nothing else. Besides, whom the
+    /// sign-on vouches for.
+    fn of(issuer: Option<&'a TrustedIssuer>) -> Self {
         let conditions = ["/livez", "/readyz", "/healthz"].map(|path| Condition { path });
-        Self {
-            configuration: AuthenticationConfiguration { anonymous: Anonymous { enabled: true, conditions }, jwt: [] },
-        }
+        let anonymous = Anonymous { enabled: true, conditions };
+        let jwt = issuer.map(JwtAuthenticator::of).into_iter().collect();
+        Self { configuration: AuthenticationConfiguration { anonymous, jwt } }
     }
 }
 

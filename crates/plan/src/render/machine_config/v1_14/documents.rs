@@ -64,7 +64,7 @@ pub(super) enum Kind<'a> {
     KubeAggregatorCAConfig(IssuingCa<'a>),
     KubeAdmissionControlConfig(AdmissionControl),
     KubeAuditPolicyConfig(AuditPolicyConfig),
-    KubeAuthenticationConfig(Authentication),
+    KubeAuthenticationConfig(Authentication<'a>),
     KubeAuthorizerConfig(Authorizer),
     KubeEtcdEncryptionConfig(EtcdEncryption<'a>),
     KubeServiceAccountConfig(ServiceAccount<'a>),

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::tests::{differences, documents, inputs as inputs_1_13, plain_bundle, rendered, sample_bundle};
+use super::super::tests::{
+    differences, documents, inputs as inputs_1_13, issuer, plain_bundle, rendered, sample_bundle,
+};
 use super::super::*;
 use crate::reference;
 
@@ -105,6 +107,24 @@ fn control_planes_alone_take_workloads_and_traffic() {
     let documents = rendered(&inputs(MachineRole::ControlPlane), &plain_bundle());
     let taints = &of_kind(&documents, "KubeNodeConfig")["taints"];
     assert_eq!(*taints, json!({"node-role.kubernetes.io/control-plane": "NoSchedule"}));
+}
+
+#[test]
+fn the_sign_on_is_an_authenticator() {
+    let config = MachineConfigInputs { trusted_issuer: Some(issuer()), ..inputs(MachineRole::ControlPlane) };
+    let documents = rendered(&config, &plain_bundle());
+    let authentication = of_kind(&documents, "KubeAuthenticationConfig");
+    let claim = |claim: &str| json!({"claim": claim, "prefix": "oidc:"});
+    let wanted = json!([{
+        "issuer": {"url": "https://sso.example.com/application/o/kubernetes/", "audiences": ["kubernetes"]},
+        "claimMappings": {"username": claim("preferred_username"), "groups": claim("groups")},
+    }]);
+    assert_eq!(authentication["configuration"]["jwt"], wanted);
+    assert_eq!(authentication["configuration"]["anonymous"]["enabled"], true);
+    assert!(of_kind(&documents, "KubeAPIServerConfig").get("extraArgs").is_none(), "the API server refuses both");
+    let Some(schema) = reference::talos("v1.14.0-rc.1/config.schema.json") else { return };
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    assert!(validator.is_valid(authentication), "{authentication}");
 }
 
 #[test]

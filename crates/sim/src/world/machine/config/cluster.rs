@@ -44,6 +44,7 @@ struct ApiServer {
     cert_sans: Vec<String>,
     admission_control: Vec<Value>,
     audit_policy: Option<Value>,
+    jwt: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -219,6 +220,12 @@ impl Cluster {
     #[must_use]
     pub fn audit_policy(&self) -> Option<&Value> {
         self.api_server.audit_policy.as_ref()
+    }
+
+    /// The authenticators by tokens that 1.14's `KubeAuthenticationConfig` lists.
+    #[must_use]
+    pub fn token_authenticators(&self) -> &[Value] {
+        &self.api_server.jwt
     }
 
     /// Certificates of every authority of the Kubernetes API that is let in, as the configuration has them.

@@ -87,6 +87,11 @@ fn tell_otherwise(told: &mut Value, kind: &str, document: &Value) -> Result<(), 
             let plugin = json!({"name": document.get("name"), "configuration": document.get("configuration")});
             push(told, "cluster.apiServer.admissionControl", plugin)
         }
+        "KubeAuthenticationConfig" => match document.pointer("/configuration/jwt") {
+            // Arguments in 1.13; here the authenticators themselves, under a name that 1.13 does not have.
+            Some(authenticators) => put(told, "cluster.apiServer.jwt", authenticators.clone()),
+            None => Ok(()),
+        },
         "KubeNodeConfig" => {
             let tainted = document.get("taints").is_some_and(|taints| taints.get(CONTROL_PLANE).is_some());
             put(told, "cluster.allowSchedulingOnControlPlanes", json!(!tainted))

@@ -57,6 +57,7 @@ fn inputs(role: MachineRole, storage: Option<Storage>, crowded: bool) -> Machine
         taints: if crowded { Vec::new() } else { vec![taint] },
         schedulable_control_planes: crowded,
         storage,
+        trusted_issuer: None,
         patches: Vec::new(),
     }
 }

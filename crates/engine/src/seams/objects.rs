@@ -1,0 +1,73 @@
+//! The objects that Helix writes into a platform's cluster.
+//!
+//! Everything is applied on the server's side by the field manager `helix`. What a hand has set with kubectl is drift and is
+//! put right; no other manager's fields are taken over. Every manifest carries the label `helix.dev/component`, by which it is found again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use helix_plan::components::{Component, Probe};
+use helix_plan::observed::{Health, ObjectId, ObjectState, Surplus};
+use helix_plan::secrets::Secret;
+use serde_json::Value;
+
+use super::{WorkloadError, WorkloadRoute};
+
+/// An object as it is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// Which.
+    pub id: ObjectId,
+    /// SHA-256 of its canonical JSON, in hex.
+    pub digest: String,
+    /// The object itself, with the component's label.
+    pub object: Value,
+}
+
+/// Values of a Secret by key. Its `Debug` shows the keys only, for [`Secret`] redacts itself.
+pub type SecretData = BTreeMap<String, Secret>;
+
+/// The workload cluster's API, as far as components need it.
+#[async_trait]
+pub trait Objects: Send + Sync {
+    /// How these objects stand in the cluster, and what carries the component's label beyond them. Reads only: kinds are
+    /// listed in pages by label, and what is not found so is looked for by name.
+    async fn compare(
+        &self,
+        route: &WorkloadRoute,
+        component: Component,
+        wanted: &[Arc<Manifest>],
+    ) -> Result<(BTreeMap<ObjectId, ObjectState>, Vec<Surplus>), WorkloadError>;
+
+    /// Applies an object.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Conflict`], when others have set fields of it differently: nothing is changed then.
+    /// [`WorkloadError::UnknownKind`], when the cluster does not know its kind.
+    async fn apply(&self, route: &WorkloadRoute, manifest: &Manifest) -> Result<(), WorkloadError>;
+
+    /// Deletes an object, if it is still the one of that UID; one that is gone is success. What it owns goes with it.
+    async fn delete(&self, route: &WorkloadRoute, object: &ObjectId, uid: &str) -> Result<(), WorkloadError>;
+
+    /// Looks at a component's health.
+    async fn probe(&self, route: &WorkloadRoute, namespace: &str, probe: &Probe) -> Result<Health, WorkloadError>;
+
+    /// A Secret of the cluster; `None` if there is none.
+    async fn secret(
+        &self,
+        route: &WorkloadRoute,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<SecretData>, WorkloadError>;
+
+    /// Makes a Secret's keys these; keys that others have added stay.
+    async fn put_secret(
+        &self,
+        route: &WorkloadRoute,
+        component: Component,
+        namespace: &str,
+        name: &str,
+        data: &SecretData,
+    ) -> Result<(), WorkloadError>;
+}
