@@ -127,14 +127,21 @@ fn has_applications(sandbox: &Sandbox, tree: &Path) {
         written.insert(name);
     }
     assert!(written.len() > 10 && !automated.is_empty(), "{written:?}, of which {automated:?}");
-    let list = sandbox.get(Cluster::Workload, &["applications", "--all-namespaces"]);
-    let there = list["items"].as_array().unwrap();
-    let names: BTreeSet<String> = there.iter().map(|it| it["metadata"]["name"].as_str().unwrap().to_owned()).collect();
-    assert!(names.is_superset(&written), "written {written:?}, there {names:?}");
-    for application in there.iter().filter(|it| automated.contains(it["metadata"]["name"].as_str().unwrap())) {
-        assert_eq!(application["status"]["sync"]["status"], "Synced", "{application}");
-        assert_eq!(application["status"]["health"]["status"], "Healthy", "{application}");
-    }
+    // A platform is Ready by its own look at the objects; Argo CD comes round to them at its own pace.
+    until("every Application is there, and those that sync by themselves are synced and healthy", LONGEST, || {
+        let list = sandbox.try_get(Cluster::Workload, &["applications", "--all-namespaces"])?;
+        let stands = |application: &Value| {
+            let status = |of: &str| application["status"][of]["status"].as_str().unwrap_or("Unknown").to_owned();
+            (application["metadata"]["name"].as_str().unwrap().to_owned(), (status("sync"), status("health")))
+        };
+        let there: BTreeMap<_, _> = list["items"].as_array().unwrap().iter().map(stands).collect();
+        let awaited = |name: &&String| match there.get(*name) {
+            None => true,
+            Some((sync, health)) => automated.contains(*name) && (sync != "Synced" || health != "Healthy"),
+        };
+        let awaited: Vec<_> = written.iter().filter(awaited).map(|name| (name, there.get(name))).collect();
+        if awaited.is_empty() { Ok(()) } else { Err(format!("{awaited:?}")) }
+    });
 }
 
 /// No value of any Secret that Helix has put into the cluster is in the repository, in the platform or in its events.
