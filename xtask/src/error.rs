@@ -28,6 +28,13 @@ pub(crate) enum Error {
         status: ExitStatus,
     },
 
+    /// Tests failed, and their own output, above, says why.
+    #[error("these tests failed, and say why above: {failed}")]
+    Tests {
+        /// Their names.
+        failed: String,
+    },
+
     /// A program's output is not what was asked for.
     #[error("`{command}` answered something unexpected: {problem}")]
     Answer {

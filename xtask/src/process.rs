@@ -90,6 +90,16 @@ pub(crate) fn succeeds_or_tells(command: &mut Command) -> Result<(), Error> {
     Err(Error::Failed { command: line(command), status: output.status })
 }
 
+/// Runs a program and shows what it said once it has ended, so that it can't be mixed up with another's.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn tells(command: &mut Command) -> Result<(), Error> {
+    let output = output(command)?;
+    eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(()) } else { Err(Error::Failed { command: line(command), status: output.status }) }
+}
+
 /// As [`answer`], read as JSON.
 ///
 /// # Errors

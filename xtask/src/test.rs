@@ -14,8 +14,11 @@
 //!
 //! `--fast` leaves exactly those test files and that trial out. It sets none of these and needs no Go.
 
+mod end_to_end;
+
 use std::process::Command;
 
+use self::end_to_end::END_TO_END;
 use crate::error::Error;
 use crate::process;
 use crate::repository::{Metadata, Package, Repository};
@@ -39,9 +42,6 @@ const POLICYCHECK: &str = "HELIX_POLICYCHECK";
 
 /// Where end-to-end tests find the project's own programs.
 const BIN_DIR: &str = "HELIX_BIN_DIR";
-
-/// Test files of this prefix start processes.
-const END_TO_END: &str = "e2e_";
 
 /// Debian packages that tests need, besides Rust, Go and git: Argo CD keeps in Redis what it has rendered.
 const SYSTEM_PACKAGES: &[&str] = &["redis-server"];
@@ -78,16 +78,19 @@ fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
     // Tests and programs in one go: with the same features on, nothing is compiled twice.
     process::step(repository.cargo().args(["build", "--workspace", "--all-targets", "--locked"]))?;
     let programs = metadata.target_directory()?.join("debug");
-    let mut cargo = repository.cargo();
-    cargo
-        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-        .env(TOOLS_DIR, kube.directory())
-        .env(PREVIOUS_TOOLS_DIR, previous.directory())
-        .env(HELM, helm)
-        .env(ARGOCD, argocd)
-        .env(POLICYCHECK, policycheck)
-        .env(BIN_DIR, programs);
-    process::step(&mut cargo)?;
+    let told = fast(repository, metadata);
+    let told = told.and(end_to_end::run(metadata, || {
+        let mut cargo = repository.cargo();
+        cargo
+            .env(TOOLS_DIR, kube.directory())
+            .env(PREVIOUS_TOOLS_DIR, previous.directory())
+            .env(HELM, &helm)
+            .env(ARGOCD, &argocd)
+            .env(POLICYCHECK, &policycheck)
+            .env(BIN_DIR, &programs);
+        cargo
+    }));
+    told?;
     trial::run(repository)
 }
 
@@ -99,8 +102,8 @@ fn fast(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
     for test in fast_tests(metadata.packages()) {
         named.args(["--test", test]);
     }
-    process::step(&mut named)?;
-    process::step(repository.cargo().args(["test", "--workspace", "--locked", "--no-fail-fast", "--doc"]))
+    let told = process::step(&mut named);
+    told.and(process::step(repository.cargo().args(["test", "--workspace", "--locked", "--no-fail-fast", "--doc"])))
 }
 
 /// The names of the integration tests that start no process. Two crates may have tests of one name, and naming it once
