@@ -21,6 +21,7 @@ mod ownership;
 mod phase;
 mod platform;
 mod provider;
+mod reason;
 mod reference;
 mod schema;
 mod security;
@@ -43,6 +44,7 @@ pub use ownership::{AdoptedKind, AdoptedResource, Adoption, OnDelete, Retained};
 pub use phase::{PhaseName, PhaseState};
 pub use platform::{ApprovalMode, HelixPlatform, HelixPlatformSpec, Management};
 pub use provider::{HetznerImage, HetznerNetwork, HetznerProvider, ProviderSpec};
+pub use reason::{REASONS, Reason, Tone};
 pub use reference::{ConfigMapKeyRef, S3Target, SecretKeyRef, SecretRef};
 pub use security::{
     AllowedFlow, Authentik, Cilium, DefaultDeny, DiskEncryption, Encryption, FlowPeer, FlowPort, FlowProtocol, Ingress,

@@ -1,9 +1,10 @@
-//! What Prometheus is told: passes, steps, budgets, phases, machines and who leads.
+//! What Prometheus is told: passes, steps, budgets, phases, machines, costs and who leads.
 //!
 //! Labels name objects of the management cluster, never a token or anything made from one. A platform's series end with
 //! the platform.
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use helix_crds::{HelixPlatformStatus, PhaseName, PhaseState};
@@ -20,6 +21,9 @@ use prometheus_client::registry::Registry;
 /// From 10 ms, a pass that finds nothing to do, to 82 s, one that waits for time-outs.
 const FIRST_BUCKET_SECONDS: f64 = 0.01;
 const BUCKETS: u16 = 14;
+
+/// What a platform's status names as its phase when all of them are Ready.
+const READY: &str = "Ready";
 
 const STATES: [PhaseState; 6] = [
     PhaseState::Pending,
@@ -84,6 +88,8 @@ pub(crate) struct Metrics {
     steps: Family<StepLabels, Counter>,
     phases: Family<PhaseLabels, Gauge>,
     machines: Family<MachineLabels, Gauge>,
+    ready: Family<PlatformLabels, Gauge>,
+    cost: Family<PlatformLabels, Gauge<f64, AtomicU64>>,
     certificates: Family<CertificateLabels, Gauge>,
     budget_remaining: Family<TokenLabels, Gauge>,
     budget_limit: Family<TokenLabels, Gauge>,
@@ -112,6 +118,10 @@ impl Default for Metrics {
         registry.register("platform_phase", "1 for the state that a platform's phase is in", phases.clone());
         let machines = Family::default();
         registry.register("platform_machines", "Machines of a platform: desired, ready, updated", machines.clone());
+        let ready = Family::default();
+        registry.register("platform_ready", "1 while every phase that is asked for is Ready, else 0", ready.clone());
+        let cost = Family::default();
+        registry.register("platform_monthly_cost_euros", "Net price per month of what exists", cost.clone());
         let certificates = Family::default();
         registry.register(
             "certificate_expiry_timestamp_seconds",
@@ -141,6 +151,8 @@ impl Default for Metrics {
             steps,
             phases,
             machines,
+            ready,
+            cost,
             certificates,
             budget_remaining,
             budget_limit,
@@ -200,6 +212,12 @@ impl Metrics {
                 }
             }
         }
+        let ready = status.phase.as_deref() == Some(READY);
+        self.ready.get_or_create(platform).set(ready.into());
+        let cost = status.cost.as_ref().and_then(|cost| cost.monthly.strip_suffix(" EUR")?.parse::<f64>().ok());
+        if let Some(cost) = cost {
+            self.cost.get_or_create(platform).set(cost);
+        }
         if let Some(machines) = &status.machines {
             for (count, value) in
                 [("desired", machines.desired), ("ready", machines.ready), ("updated", machines.updated)]
@@ -225,6 +243,8 @@ impl Metrics {
                 self.phases.remove(&phase_labels(platform, phase, state));
             }
         }
+        self.ready.remove(platform);
+        self.cost.remove(platform);
         for count in ["desired", "ready", "updated"] {
             self.machines.remove(&machine_labels(platform, count));
         }
@@ -258,7 +278,7 @@ fn certificate_labels(platform: &PlatformLabels, certificate: &'static str) -> C
 
 #[cfg(test)]
 mod tests {
-    use helix_crds::{MachineCounts, PhaseStatus, SecretNames};
+    use helix_crds::{CostStatus, MachineCounts, PhaseStatus, SecretNames};
     use jiff::Timestamp;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -268,6 +288,8 @@ mod tests {
         let phase =
             PhaseStatus { name: PhaseName::HardenedCore, state, since: None, message: None, evidence: Vec::new() };
         HelixPlatformStatus {
+            phase: Some("Ready".to_owned()),
+            cost: Some(CostStatus { monthly: "58.17 EUR".to_owned(), source: None }),
             phases: vec![phase],
             machines: Some(MachineCounts::new(5, 3, 2)),
             secrets: Some(SecretNames {
@@ -294,6 +316,14 @@ mod tests {
         let ends =
             r#"helix_certificate_expiry_timestamp_seconds{namespace="n",platform="dev",certificate="kubeconfig"} 0"#;
         assert!(text.lines().any(|line| line == ends), "{text}");
+        assert!(text.contains("helix_platform_ready{namespace=\"n\",platform=\"dev\"} 1"), "{text}");
+        let cost = r#"helix_platform_monthly_cost_euros{namespace="n",platform="dev"} 58.17"#;
+        assert!(text.lines().any(|line| line == cost), "{text}");
+        metrics.platform(
+            &dev,
+            &HelixPlatformStatus { phase: Some("HardenedCore".to_owned()), ..HelixPlatformStatus::default() },
+        );
+        assert!(metrics.encode().unwrap().contains("helix_platform_ready{namespace=\"n\",platform=\"dev\"} 0"));
         metrics.forget(&dev);
         assert!(!metrics.encode().unwrap().contains(r#"platform="dev""#));
     }

@@ -16,14 +16,13 @@
 
 mod end_to_end;
 
-use std::process::Command;
-
 use self::end_to_end::END_TO_END;
 use crate::error::Error;
 use crate::process;
 use crate::repository::{Metadata, Package, Repository};
 use crate::sim::trial;
 use crate::tools;
+use crate::tools::debian::{self, DebianPackage};
 
 /// Where end-to-end tests find the program `kube`.
 const TOOLS_DIR: &str = "HELIX_TOOLS_DIR";
@@ -43,8 +42,8 @@ const POLICYCHECK: &str = "HELIX_POLICYCHECK";
 /// Where end-to-end tests find the project's own programs.
 const BIN_DIR: &str = "HELIX_BIN_DIR";
 
-/// Debian packages that tests need, besides Rust, Go and git: Argo CD keeps in Redis what it has rendered.
-const SYSTEM_PACKAGES: &[&str] = &["redis-server"];
+/// What tests need of Debian, besides Rust, Go and git.
+const SYSTEM_PACKAGES: &[DebianPackage] = &[debian::CHROMIUM, debian::NODE, debian::NPM, debian::REDIS];
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -70,7 +69,7 @@ pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), 
 }
 
 fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
-    install(SYSTEM_PACKAGES)?;
+    debian::install(SYSTEM_PACKAGES)?;
     let (kube, previous) = (tools::kube(repository)?, tools::previous_kube(repository)?);
     let helm = tools::helm(repository)?;
     let argocd = tools::argocd(repository)?;
@@ -114,33 +113,6 @@ fn fast_tests<'metadata>(packages: impl Iterator<Item = Package<'metadata>>) -> 
     names.sort_unstable();
     names.dedup();
     names
-}
-
-/// Installs the missing packages where that is possible without asking: as root on Debian. Elsewhere names them.
-fn install(packages: &[&str]) -> Result<(), Error> {
-    let missing: Vec<&str> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let names = missing.join(" ");
-    if !is_root_on_debian() {
-        let remedy = format!("`apt-get install {names}` as root on Debian, or your system's packages of these names");
-        return Err(Error::Packages { packages: names, remedy });
-    }
-    process::step(Command::new("apt-get").args(["update", "-qq"]))?;
-    let mut apt = Command::new("apt-get");
-    apt.args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing);
-    process::step(apt.env("DEBIAN_FRONTEND", "noninteractive"))
-}
-
-fn is_installed(package: &str) -> bool {
-    let query = Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status}", package]).output();
-    query.is_ok_and(|output| output.stdout == b"installed")
-}
-
-fn is_root_on_debian() -> bool {
-    std::path::Path::new("/etc/debian_version").exists()
-        && process::answer(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
 #[cfg(test)]

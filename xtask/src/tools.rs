@@ -9,6 +9,7 @@
 //!
 //! Old builds are left where they are: a sandbox may still run from one. `cargo clean` removes them.
 
+pub(crate) mod debian;
 mod go_program;
 mod launcher;
 

@@ -13,8 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use support::{Cluster, NAMESPACE, Sandbox, until};
+use support::{Cluster, Sandbox, until};
 
 /// The example platform.
 const NAME: &str = "sandbox";
@@ -48,8 +47,7 @@ fn kill_9_anywhere_and_the_end_is_the_same() {
     sandbox.until_ready(NAME, LONGEST);
     is_one_cluster(&sandbox);
 
-    let namespace = format!("--namespace={NAMESPACE}");
-    sandbox.run(Cluster::Management, &["delete", "hp", NAME, &namespace, "--wait=false"]).unwrap();
+    sandbox.delete(NAME);
     let mut of_deletion = 0;
     while kills < KILLS && sandbox.platform(NAME).is_some() {
         // A deletion is short: the moments are closer together, or it would be over before they have come.
@@ -58,13 +56,7 @@ fn kill_9_anywhere_and_the_end_is_the_same() {
         of_deletion += 1;
     }
     println!("{of_deletion} kills during the deletion");
-    until("the platform is gone", LONGEST, || match sandbox.platform(NAME) {
-        None => Ok(()),
-        Some(platform) => Err(platform["status"]["waitingFor"].clone()),
-    });
-    for kind in ["servers", "load_balancers", "networks", "firewalls", "placement_groups", "ssh_keys", "primary_ips"] {
-        assert_eq!(sandbox.resources(kind), Vec::<Value>::new(), "{kind}");
-    }
+    sandbox.until_gone(NAME, LONGEST, &[]);
     drop(operator);
     assert!(kills >= KILLS, "only {kills} kills before all was done: make it slower");
 }

@@ -26,10 +26,6 @@ const TREE: &str = "clusters/prod";
 /// As long as a stage may take where other tests run beside it on a small machine.
 const LONGEST: Duration = Duration::from_secs(240);
 
-/// All that a platform makes at Hetzner.
-const KINDS: [&str; 8] =
-    ["servers", "load_balancers", "networks", "firewalls", "placement_groups", "ssh_keys", "primary_ips", "volumes"];
-
 #[test]
 fn the_full_example_lives_through_all_phases() {
     let example = format!("{}/../manifests/examples/full.yaml", env!("CARGO_MANIFEST_DIR"));
@@ -185,13 +181,7 @@ fn puts_right_what_a_hand_has_changed(sandbox: &Sandbox) {
 
 fn leaves_nothing(sandbox: &Sandbox) {
     let namespace = format!("--namespace={NAMESPACE}");
-    sandbox.run(Cluster::Management, &["delete", "hp", NAME, &namespace, "--wait=false"]).unwrap();
-    until("the platform is gone", LONGEST, || match sandbox.platform(NAME) {
-        None => Ok(()),
-        Some(platform) => Err(platform["status"]["waitingFor"].clone()),
-    });
-    for kind in KINDS {
-        assert_eq!(sandbox.resources(kind), Vec::<Value>::new(), "{kind}");
-    }
+    sandbox.delete(NAME);
+    sandbox.until_gone(NAME, LONGEST, &[]);
     assert_eq!(sandbox.names(&["hm", &namespace]), Vec::<String>::new());
 }

@@ -12,17 +12,13 @@ use std::time::Duration;
 
 use age::secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use support::{Cluster, NAMESPACE, Sandbox, until};
+use support::{Cluster, KINDS, NAMESPACE, Sandbox, until};
 
 /// The example platform.
 const NAME: &str = "sandbox";
 
 /// As long as a stage may take where other tests run beside it on a small machine.
 const LONGEST: Duration = Duration::from_secs(240);
-
-/// All that a platform makes at Hetzner.
-const KINDS: [&str; 8] =
-    ["servers", "load_balancers", "networks", "firewalls", "placement_groups", "ssh_keys", "primary_ips", "volumes"];
 
 #[test]
 fn a_sandbox_lives_from_up_to_down() {
@@ -276,16 +272,9 @@ fn is_deleted_with_a_receipt(sandbox: &Sandbox) {
         .map(|resource| resource["name"].as_str().unwrap().to_owned())
         .collect();
     assert!(made.len() > 8, "{made:?}");
+    sandbox.delete(NAME);
+    sandbox.until_gone(NAME, LONGEST, &[]);
     let namespace = format!("--namespace={NAMESPACE}");
-    let delete = ["delete", "hp", NAME, &namespace, "--wait=false"];
-    sandbox.run(Cluster::Management, &delete).unwrap();
-    until("the platform is gone", LONGEST, || match sandbox.platform(NAME) {
-        None => Ok(()),
-        Some(platform) => Err(platform["status"]["waitingFor"].clone()),
-    });
-    for kind in KINDS {
-        assert_eq!(sandbox.resources(kind), Vec::<Value>::new(), "{kind}");
-    }
     let left = sandbox.names(&["secrets", &namespace]);
     assert_eq!(left, ["hcloud"]);
     assert_eq!(sandbox.names(&["hm", &namespace]), Vec::<String>::new());

@@ -11,8 +11,9 @@ use helix_plan::policy::{Party, Port};
 #[command(
     name = "helix",
     version,
-    about = "Plans, explains and renders Helix platforms. Nothing but `secrets import` changes anything.",
-    after_help = "Exit codes: 0 no changes, 2 changes, 1 error, 64 wrong usage; `policy check`: 0 allowed, 3 denied."
+    about = "Plans, explains, renders and draws Helix platforms. Nothing but `secrets import` changes anything.",
+    after_help = "Exit codes: 0 no changes, 2 changes, 1 error, 64 wrong usage; `policy check`: 0 allowed, 3 denied; `badges`: 4 \
+                  written, but something that was asked for is unknown or stale."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -29,11 +30,15 @@ pub(crate) enum Command {
     Orphans(OrphansArguments),
     /// Write every machine configuration, Hetzner resource and network policy of a platform, as from nothing; or what Argo CD syncs
     Render(RenderArguments),
+    /// Draw a platform as a Mermaid flowchart: its network and its phases, coloured by what was seen where that is asked for
+    Diagram(DiagramArguments),
     /// Say who may talk to whom in a platform's cluster, and why; from its file alone
     Policy {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Observe a platform, and write status badges (Shields endpoint JSON), their history and STATUS.md
+    Badges(BadgesArguments),
     /// Take the secrets of a platform out of its management cluster, and bring them back
     Secrets {
         #[command(subcommand)]
@@ -152,6 +157,38 @@ pub(crate) struct ExplainArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("platform").required(true).args(["file", "name"])))]
+pub(crate) struct DiagramArguments {
+    /// Name of a platform in the management cluster; it is coloured by what the operator saw of it
+    pub(crate) name: Option<String>,
+    /// File with a HelixPlatform, or - for standard input
+    #[arg(short, long)]
+    pub(crate) file: Option<PathBuf>,
+    /// Colour the file's platform by what the operator saw of the one of its name in the management cluster
+    #[arg(long, requires = "file")]
+    pub(crate) live: bool,
+    /// Which part is drawn
+    #[arg(long, value_enum, default_value_t = DiagramView::All)]
+    pub(crate) view: DiagramView,
+    /// File to write to, in place of an earlier one [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+}
+
+/// Which part of a platform is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiagramView {
+    /// Machines, network, load balancers, domains and mesh
+    Network,
+    /// The phases with what they make
+    Phases,
+    /// Both in one picture
+    All,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct OrphansArguments {
     /// Name of a platform in the management cluster
     pub(crate) name: String,
@@ -191,6 +228,49 @@ pub(crate) struct ChartArguments {
     /// Directory in which charts and what they rendered to are kept [default: none is]
     #[arg(long, value_name = "DIR", requires = "gitops")]
     pub(crate) cache_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Tokens are no arguments: HELIX_PROMETHEUS_TOKEN and HELIX_GRAFANA_TOKEN hold them, or the files of \
+    --prometheus-token-file and --grafana-token-file.\nWhat is not asked for is unknown. Exit codes: 0 all that was asked \
+    is known, 4 not all, 1 nothing was written, 64 wrong usage."
+)]
+pub(crate) struct BadgesArguments {
+    /// Name of a platform in the management cluster: for its phases, machines, cost, cluster, mesh and events
+    pub(crate) name: Option<String>,
+    /// Directory to write <badge>.json, history.jsonl, incidents.jsonl and about.json to; it is made if need be
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// File to write the status page to, as in STATUS.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) status: Option<PathBuf>,
+    /// What readers have to know first, such as that it is about a sandbox
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    /// Prometheus
+    #[arg(long, value_name = "URL")]
+    pub(crate) prometheus: Option<String>,
+    /// File with a token for Prometheus
+    #[arg(long, value_name = "FILE", requires = "prometheus")]
+    pub(crate) prometheus_token_file: Option<PathBuf>,
+    /// Grafana
+    #[arg(long, value_name = "URL")]
+    pub(crate) grafana: Option<String>,
+    /// File with a token for Grafana
+    #[arg(long, value_name = "FILE", requires = "grafana")]
+    pub(crate) grafana_token_file: Option<PathBuf>,
+    /// Directory with what continuous integration wrote: build.json, trivy*.json, sbom*.json, cosign*.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) reports: Option<PathBuf>,
+    /// The way into the platform's cluster [default: the kubeconfig that Helix keeps for it]
+    #[arg(long, value_name = "FILE", requires = "name")]
+    pub(crate) workload_kubeconfig: Option<PathBuf>,
+    /// Where NetBird's management service is reached instead, as in https://api.netbird.io=https://mirror.example.com
+    #[arg(long, value_name = "ORIGIN=URL", requires = "name")]
+    pub(crate) mirror: Vec<Mirror>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
 }
 
 #[derive(Debug, Args)]

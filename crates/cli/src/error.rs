@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use helix_clients::git;
 use helix_clients::hetzner::ConnectError;
 use helix_clients::kube::TokenError;
+use helix_clients::prometheus::TellingError;
 use helix_clients::s3::SetUpError;
 use helix_engine::seams::{ChartError, CloudError, StoreError};
 use helix_engine::secrets::SecretMakerError;
@@ -102,6 +103,11 @@ pub(crate) enum CliError {
          may: see spec.provider.hetzner.apiAllowlist"
     )]
     NotJudged { from: Party, to: Party },
+
+    #[error("{} holds no token: it is empty", path.display())]
+    NoToken { path: PathBuf },
+    #[error(transparent)]
+    Telling(#[from] TellingError),
 
     #[error(transparent)]
     Store(#[from] StoreError),

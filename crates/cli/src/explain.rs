@@ -3,9 +3,11 @@
 //! Of a living platform it tells what the operator wrote into its status, and whether that is up to date; of a file,
 //! what would be waited for on the way from nothing.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use helix_crds::{HelixMachine, HelixPlatform, HelixPlatformStatus, PhaseState};
+use helix_plan::report::{PhaseReport, runbook};
 
 use crate::Outcome;
 use crate::arguments::ExplainArguments;
@@ -44,10 +46,20 @@ fn of_sight(sight: &sight::Sight) -> String {
     }
     text.push_str("\nWhere it comes to rest\n");
     for (name, report) in forecast.phases(sight.validated.until) {
+        let page = match &report {
+            PhaseReport::Blocked { reason, .. } => read_on(reason),
+            _ => String::new(),
+        };
         let (state, message) = told(report);
         phase(&mut text, name.as_str(), state, message.as_deref());
+        text.push_str(&page);
     }
     text
+}
+
+/// The line that says where to read what to do; empty where nobody has to act.
+fn read_on(reason: &str) -> String {
+    runbook::page(reason).map_or(String::new(), |page| format!("Runbook: {page}\n"))
 }
 
 fn phase(text: &mut String, name: &str, state: &str, message: Option<&str>) {
@@ -73,6 +85,10 @@ fn of_status(platform: &HelixPlatform, machines: &[HelixMachine]) -> String {
     if let Some(waiting) = status.waiting_for.as_deref().filter(|_| status.phase.as_deref() != Some("Ready")) {
         let _ = writeln!(text, "Waiting for: {waiting}");
     }
+    let asks =
+        status.conditions.iter().filter(|condition| ["Ready", "PlanApproved"].contains(&condition.type_.as_str()));
+    let pages: BTreeSet<String> = asks.map(|condition| read_on(&condition.reason)).collect();
+    text.extend(pages);
     if let Some(approval) = approval(platform, status) {
         text.push_str(&approval);
     }
@@ -108,7 +124,9 @@ fn backups(status: &HelixPlatformStatus) -> Option<String> {
         "False" => "late",
         _ => "unknown",
     };
-    let mut text = format!("\nSnapshots of etcd are {state}: {}\n", condition.message);
+    let pointer = runbook::pointer(&condition.reason);
+    let message = condition.message.strip_suffix(&pointer).unwrap_or(&condition.message);
+    let mut text = format!("\nSnapshots of etcd are {state}: {message}\n{}", read_on(&condition.reason));
     if let Some(backup) = &status.backup {
         if let Some(newest) = &backup.newest {
             let _ = writeln!(text, "  the newest   {:.0}  {}/{}", newest.taken_at.0, backup.bucket, newest.key);
@@ -151,4 +169,40 @@ fn unready(machine: &HelixMachine) -> Option<String> {
     }
     let state = status.and_then(|status| status.state.as_deref()).unwrap_or("not seen yet");
     Some(format!("  {}  {state}", machine.metadata.name.as_deref().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(reason: &str, kind: &str, message: &str) -> String {
+        let condition = serde_json::json!({
+            "type": kind, "status": "False", "reason": reason, "message": message,
+            "lastTransitionTime": "2026-11-21T09:00:00Z",
+        });
+        let platform = serde_json::from_value(serde_json::json!({
+            "apiVersion": "helix.dev/v1alpha1",
+            "kind": "HelixPlatform",
+            "metadata": {"name": "dev", "namespace": "here"},
+            "spec": {
+                "provider": {"hetzner": {"tokenSecretRef": {"name": "hcloud"}, "apiAllowlist": ["203.0.113.7/32"]}},
+                "controlPlane": {"placements": [{"serverType": "cx33", "location": "fsn1"}]},
+            },
+            "status": {"phase": "ImmutableSubstrate", "waitingFor": "it", "conditions": [condition]},
+        }));
+        of_status(&platform.unwrap(), &[])
+    }
+
+    #[test]
+    fn what_somebody_has_to_act_on_names_its_runbook_on_a_line_of_its_own() {
+        let page = "\nRunbook: docs/runbooks/QuorumLost.md\n";
+        assert!(explained("QuorumLost", "Ready", "").contains(page), "{}", explained("QuorumLost", "Ready", ""));
+        assert!(!explained("Progressing", "Ready", "").contains("Runbook"));
+    }
+
+    #[test]
+    fn what_snapshots_wait_for_stands_apart_from_its_runbook() {
+        let told = explained("SnapshotFailed", "EtcdBackedUp", "why. See docs/runbooks/SnapshotFailed.md");
+        assert!(told.contains("are late: why\nRunbook: docs/runbooks/SnapshotFailed.md\n"), "{told}");
+    }
 }

@@ -54,6 +54,11 @@ impl Management {
         Ok(Self { client, endpoint, namespace })
     }
 
+    /// The cluster's API.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The namespace that is meant where none is said.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace

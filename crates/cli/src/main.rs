@@ -1,11 +1,13 @@
-//! `helix`: what would happen, why it waits, what is rendered, who may talk to whom, and the way out of a lost secret
-//! bundle.
+//! `helix`: what would happen, why it waits, what is rendered, what it looks like, who may talk to whom, how a platform is,
+//! and the way out of a lost secret bundle.
 //!
 //! Nothing here changes a platform but `helix secrets import`, which only ever creates. Each command is a file; what
 //! they share is where a platform comes from ([`file`](mod@file), [`live`]) and where text goes ([`output`]).
 
 mod arguments;
+mod badges;
 mod clock;
+mod diagram;
 mod error;
 mod explain;
 mod file;
@@ -38,6 +40,8 @@ enum Outcome {
     Changes,
     /// What was asked about is denied.
     Denied,
+    /// All was written, but something that was asked for is unknown or stale.
+    Unobserved,
 }
 
 impl From<Outcome> for ExitCode {
@@ -46,6 +50,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => Self::SUCCESS,
             Outcome::Changes => Self::from(2),
             Outcome::Denied => Self::from(3),
+            Outcome::Unobserved => Self::from(4),
         }
     }
 }
@@ -69,9 +74,11 @@ fn run(command: Command) -> Result<Outcome, CliError> {
             Command::Explain(arguments) => explain::run(&arguments).await,
             Command::Orphans(arguments) => orphans::run(&arguments).await,
             Command::Render(arguments) => render::run(&arguments).await,
+            Command::Diagram(arguments) => diagram::run(&arguments).await,
             Command::Policy { command: PolicyCommand::Matrix(arguments) } => policy::matrix(&arguments),
             Command::Policy { command: PolicyCommand::Check(arguments) } => policy::check(&arguments),
             Command::Policy { command: PolicyCommand::Render(arguments) } => policy::render(&arguments),
+            Command::Badges(arguments) => badges::run(&arguments).await,
             Command::Secrets { command: SecretsCommand::Export(arguments) } => secrets::export(&arguments).await,
             Command::Secrets { command: SecretsCommand::Import(arguments) } => secrets::import(&arguments).await,
         }

@@ -16,7 +16,9 @@ mod objects;
 mod pods;
 mod receipt;
 mod record;
+mod secret_keys;
 mod store;
+mod suite;
 mod token;
 mod workload;
 
@@ -24,5 +26,6 @@ pub(crate) use bucket_credentials::read_bucket_credentials;
 pub(crate) use git_credentials::read_git_credentials;
 pub use intents::intents;
 pub use store::SecretStore;
+pub use suite::{Seen, SuiteFacts, client_of, suite, warnings};
 pub use token::{TokenError, read_token};
 pub use workload::WorkloadClients;

@@ -4,10 +4,11 @@
 //! the origin. Plain HTTP is for this machine only.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use reqwest::Url;
+
+use crate::outbound::{is_local, may_be_asked};
 
 /// One mirror, as in `https://charts.example.com=https://mirror.example.com/charts`, or `*=https://mirror.example.com`
 /// for any origin: its host becomes the first part of the path then.
@@ -100,17 +101,6 @@ impl Mirrors {
 fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-/// Whether it is on this machine.
-pub(crate) fn is_local(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-/// Whether anything may be asked of it: nobody in between can change the answer.
-pub(crate) fn may_be_asked(url: &Url) -> bool {
-    url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && is_local(url)))
 }
 
 #[cfg(test)]

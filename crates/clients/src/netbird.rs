@@ -11,18 +11,19 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use helix_crds::SecretKeyRef;
 use helix_engine::seams::{Mesh, MeshError};
-use helix_plan::observed::MeshFacts;
+use helix_plan::observed::{MeshFacts, MeshPeer};
 use helix_plan::secrets::Secret;
 use helix_plan::step::MeshChange;
 use helix_plan::validated::MeshAccount;
 use kube::Client;
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::kube::read_token;
 use crate::mirrors::Mirrors;
-use crate::public_tls;
+use crate::outbound::{self, Clients, IN_THE_CLEAR, Unread, cause, may_be_asked};
 use wire::{Group, Network, Peer, Resource, Router, Zone};
 
 /// From the first byte sent to the last byte read.
@@ -39,7 +40,7 @@ const EVERYBODY: &str = "All";
 pub struct Netbird {
     tokens: Tokens,
     /// Or why there is none.
-    http: Result<reqwest::Client, String>,
+    http: Result<Clients, String>,
     mirrors: Mirrors,
 }
 
@@ -57,28 +58,32 @@ impl Netbird {
     /// their URL says.
     #[must_use]
     pub fn new(tokens: Client, mirrors: Mirrors) -> Self {
-        Self { tokens: Tokens(tokens), http: connector(), mirrors }
+        Self { tokens: Tokens(tokens), http: Clients::new().map_err(|error| error.to_string()), mirrors }
+    }
+
+    /// The peers of an account, and nothing else of it.
+    ///
+    /// # Errors
+    /// [`MeshError`], as of the seam.
+    pub async fn peers(&self, namespace: &str, account: &MeshAccount) -> Result<Vec<MeshPeer>, MeshError> {
+        let account = self.account(namespace, account).await?;
+        Ok(account.list::<Peer>("/peers").await?.into_iter().map(Peer::into_facts).collect())
     }
 
     async fn account(&self, namespace: &str, account: &MeshAccount) -> Result<Account<'_>, MeshError> {
+        let unusable = |why: String| MeshError::Unreachable { url: account.url.clone(), why };
+        let url: Url = account.url.parse().map_err(|error| unusable(format!("it is no URL: {error}")))?;
+        let place = self.mirrors.place(&url);
+        if !may_be_asked(&place) {
+            return Err(unusable(format!("{IN_THE_CLEAR}: the token would be there for all to read")));
+        }
+        let http = self.http.as_ref().map_err(|why| unusable(why.clone()))?.of(&place);
         let (name, key) = account.token.clone();
         let token = read_token(&self.tokens.0, namespace, &SecretKeyRef { name: name.clone(), key }).await;
         let token = token.map_err(|error| MeshError::NoToken { why: error.to_string() })?;
-        let unusable = |why: String| MeshError::Unreachable { url: account.url.clone(), why };
-        let url: Url = account.url.parse().map_err(|error| unusable(format!("it is no URL: {error}")))?;
-        let base = self.mirrors.place(&url).as_str().trim_end_matches('/').to_owned();
-        let http = self.http.as_ref();
-        let http = http.map_err(|why| MeshError::Unreachable { url: base.clone(), why: why.clone() })?;
+        let base = place.as_str().trim_end_matches('/').to_owned();
         Ok(Account { http, base, token, secret: format!("{namespace}/{name}") })
     }
-}
-
-fn connector() -> Result<reqwest::Client, String> {
-    let tls = public_tls::client_config().map_err(|error| error.to_string())?;
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(PATIENCE);
-    // A redirect would carry the token to somewhere that nobody named.
-    let builder = builder.redirect(reqwest::redirect::Policy::none());
-    builder.build().map_err(|error| error.to_string())
 }
 
 /// One account at one management service.
@@ -100,15 +105,18 @@ impl Account<'_> {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>, MeshError> {
-        let request = self.http.request(method, format!("{}/api{path}", self.base));
-        let request = request.header("Authorization", format!("Token {}", self.token.expose()));
+        let request = self.http.request(method, format!("{}/api{path}", self.base)).timeout(PATIENCE);
+        let request = request.header(AUTHORIZATION, self.authorization()?);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
         };
         let response = request.send().await.map_err(|error| self.unreachable(&cause(&error)))?;
         let status = response.status();
-        let body = self.body(response).await?;
+        let body = outbound::body(response, BODY_LIMIT_BYTES).await.map_err(|unread| match unread {
+            Unread::TooLarge => self.unreachable(&format!("an answer of more than {BODY_LIMIT_BYTES} bytes")),
+            Unread::Broken { error, .. } => self.unreachable(&cause(&error)),
+        })?;
         match status {
             status if status.is_success() => Ok(body),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(MeshError::Refused {
@@ -120,29 +128,17 @@ impl Account<'_> {
         }
     }
 
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, MeshError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&cause(&error)))? {
-            if body.len() + chunk.len() > BODY_LIMIT_BYTES {
-                return Err(self.unreachable(&format!("an answer of more than {BODY_LIMIT_BYTES} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+    /// Marked sensitive, so that nothing that shows headers shows it.
+    fn authorization(&self) -> Result<HeaderValue, MeshError> {
+        let unusable = |_| MeshError::NoToken { why: format!("Secret {} holds what no token can hold", self.secret) };
+        let mut value = HeaderValue::try_from(format!("Token {}", self.token.expose())).map_err(unusable)?;
+        value.set_sensitive(true);
+        Ok(value)
     }
 
     fn unreachable(&self, why: &str) -> MeshError {
         MeshError::Unreachable { url: self.base.clone(), why: why.to_owned() }
     }
-}
-
-/// The innermost error says why; the outer ones that something failed.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
 
 #[async_trait]

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/helm.rs"]
+mod helm;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Cursor;
@@ -16,6 +19,7 @@ use helix_clients::charts::{ChartOptions, ChartStore};
 use helix_clients::mirrors::Mirror;
 use helix_engine::seams::{ChartError, ChartRequest, Charts as _};
 use helix_plan::components::{Digest, WantedChart};
+use helm::helm;
 use http::header::{AUTHORIZATION, HOST, LOCATION, WWW_AUTHENTICATE};
 use http::response::Builder;
 use http::{Request, Response};
@@ -188,18 +192,6 @@ fn pinned(digest: &str) -> ChartRequest {
     request(REPOSITORY, Digest::Pinned(String::leak(digest.to_owned())), json!({}))
 }
 
-/// The real one, or `None` (with a word about it) where it has not been built.
-fn helm() -> Option<PathBuf> {
-    match std::env::var_os("HELIX_HELM") {
-        Some(helm) => Some(PathBuf::from(helm)),
-        None if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("CI must set HELIX_HELM"),
-        None => {
-            eprintln!("this test needs HELIX_HELM (`cargo xtask test` sets it) and has checked nothing");
-            None
-        }
-    }
-}
-
 /// A program that says that it is Helm, and whatever else it is told to say.
 fn claimed(directory: &Path, says: &str) -> PathBuf {
     let path = directory.join("helm");
@@ -341,7 +333,7 @@ async fn what_is_not_there_is_told_with_what_is() {
     let one = Stage { mirror: stage.mirror.replace('*', "https://charts.example"), ..stage };
     one.served.put("/stable/index.yaml>", "http://192.0.2.1/index.yaml");
     let moved = one.refused(&plain()).await.to_string();
-    assert!(moved.contains("http://192.0.2.1/index.yaml is not https"), "{moved}");
+    assert!(moved.contains("http://192.0.2.1/index.yaml: it is not https"), "{moved}");
 }
 
 #[tokio::test]

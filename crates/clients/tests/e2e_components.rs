@@ -6,8 +6,9 @@
 #[path = "support/api_server.rs"]
 #[allow(dead_code)]
 mod api_server;
+#[path = "support/helm.rs"]
+mod helm;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,13 +17,15 @@ use helix_clients::charts::{ChartOptions, ChartStore};
 use helix_clients::kube::WorkloadClients;
 use helix_clients::mirrors::Mirror;
 use helix_crds::HelixPlatform;
-use helix_engine::seams::{ChartRequest, Charts as _, Manifest, Objects as _, WorkloadRoute};
+use helix_engine::chart_request;
+use helix_engine::seams::{Charts as _, Manifest, Objects as _, WorkloadRoute};
 use helix_plan::components::{Component, Wanted, digest, manifests, wanted};
 use helix_plan::observed::{ObjectId, ObjectState};
-use helix_plan::validated::Layers;
+use helix_plan::validated::{Layers, Versions};
 use helix_sim::charts;
 use helix_sim::clock::SharedWorld;
 use helix_sim::world::{World, WorldConfig};
+use helm::helm;
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
@@ -34,38 +37,19 @@ use tokio_util::sync::CancellationToken;
 /// As long as a definition that was just made may take to be served.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The real one, or `None` (with a word about it) where it has not been built.
-fn helm() -> Option<PathBuf> {
-    match std::env::var_os("HELIX_HELM") {
-        Some(helm) => Some(PathBuf::from(helm)),
-        None if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("CI must set HELIX_HELM"),
-        None => {
-            eprintln!("this test needs HELIX_HELM (`cargo xtask test` sets it) and has checked nothing");
-            None
-        }
-    }
-}
-
-fn components() -> Vec<Wanted> {
+/// What the example is made of, and the version of its Kubernetes.
+fn components() -> (Vec<Wanted>, Versions) {
     let text = include_str!("../../../manifests/examples/full.yaml");
     let platform: HelixPlatform = serde_saphyr::from_str(text).unwrap();
-    wanted(&Layers::new(&platform).unwrap_or_else(|rejections| panic!("{rejections}")))
+    let layers = Layers::new(&platform).unwrap_or_else(|rejections| panic!("{rejections}"));
+    let version = |text: &str| text.trim_start_matches('v').parse().unwrap();
+    let versions = &platform.spec.versions;
+    let versions = Versions { talos: version(&versions.talos), kubernetes: version(&versions.kubernetes) };
+    (wanted(&layers), versions)
 }
 
-fn request(wanted: &Wanted) -> Option<ChartRequest> {
-    let entry = wanted.component.entry();
-    Some(ChartRequest {
-        chart: wanted.chart.clone()?,
-        release: entry.name.to_owned(),
-        namespace: entry.home.namespace().to_owned(),
-        values: wanted.values.clone(),
-        open_values: entry.open_values,
-        kubernetes: "v1.36.3".to_owned(),
-    })
-}
-
-async fn rendered(store: &ChartStore, wanted: &Wanted) -> Vec<Arc<Manifest>> {
-    let chart = match request(wanted) {
+async fn rendered(store: &ChartStore, wanted: &Wanted, versions: &Versions) -> Vec<Arc<Manifest>> {
+    let chart = match chart_request(wanted, versions) {
         Some(request) => {
             let rendering = store.render(&request).await.unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(rendering.unknown_values, [], "{}", wanted.component);
@@ -134,8 +118,9 @@ async fn every_component_is_as_wanted_once_it_is_applied() {
     let store = ChartStore::new(options).unwrap();
     let objects = WorkloadClients::new();
     let (mut all, mut differing) = (Vec::new(), Vec::new());
-    for wanted in components() {
-        let manifests = rendered(&store, &wanted).await;
+    let (components, versions) = components();
+    for wanted in components {
+        let manifests = rendered(&store, &wanted, &versions).await;
         for manifest in &manifests {
             apply(&objects, &route, &other, manifest).await;
         }

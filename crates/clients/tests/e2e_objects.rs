@@ -14,29 +14,20 @@ use api_server::ApiServer;
 use helix_clients::kube::WorkloadClients;
 use helix_crds::labels::COMPONENT;
 use helix_engine::seams::{Manifest, Objects as _, SecretData, WorkloadError, WorkloadRoute};
-use helix_plan::components::{Component, Probe};
+use helix_plan::components::{Component, Probe, digest};
 use helix_plan::observed::{Health, ObjectId, ObjectState, Surplus};
 use helix_plan::secrets::Secret;
 use kube::Client;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 const COMPONENT_HERE: Component = Component::Traefik;
 
 /// As the engine makes one: with the component's label, and its digest.
 fn manifest_of(component: Component, mut object: Value) -> Arc<Manifest> {
     object["metadata"]["labels"][COMPONENT] = json!(component.name());
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let id = ObjectId {
-        api_version: text("/apiVersion").unwrap(),
-        kind: text("/kind").unwrap(),
-        namespace: text("/metadata/namespace"),
-        name: text("/metadata/name").unwrap(),
-    };
-    let digest = Sha256::digest(object.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Arc::new(Manifest { id, digest, object })
+    Arc::new(Manifest { id: ObjectId::of(&object).unwrap(), digest: digest(&object), object })
 }
 
 fn manifest(object: Value) -> Arc<Manifest> {

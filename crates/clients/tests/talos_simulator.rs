@@ -47,6 +47,20 @@ fn boot_id(lab: &Lab, server: ServerId) -> String {
     lab.machines.look_at(server, |guest, _| guest.boot_id().to_owned()).unwrap()
 }
 
+/// The laboratory's own words for a failure.
+fn unavailable(error: TalosError) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+/// A control plane whose member is all of etcd.
+async fn voter(lab: &Lab, client: &TalosClient) -> ServerId {
+    let first = lab.control_plane("cp-1").await;
+    lab.eventually("bootstrap", || async { client.bootstrap_etcd(&route(lab, first)).await.map_err(unavailable) })
+        .await;
+    lab.until("a voter", first, Guest::etcd_healthy).await;
+    first
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_configuration_comes_into_force_at_once_or_with_the_next_reboot() {
     let Some(lab) = Lab::new() else { return };
@@ -110,11 +124,8 @@ async fn a_busy_machine_is_asked_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leadership_goes_to_another_member() {
     let Some(lab) = Lab::new() else { return };
-    let (client, first) = (TalosClient::default(), lab.control_plane("cp-1").await);
-    let unavailable = |error: TalosError| Status::unavailable(error.to_string());
-    lab.eventually("bootstrap", || async { client.bootstrap_etcd(&route(&lab, first)).await.map_err(unavailable) })
-        .await;
-    lab.until("a voter", first, Guest::etcd_healthy).await;
+    let client = TalosClient::default();
+    let first = voter(&lab, &client).await;
     client.forfeit_etcd_leadership(&route(&lab, first)).await.unwrap_err();
     let second = lab.control_plane("cp-2").await;
     lab.until("a second voter", second, Guest::etcd_healthy).await;
@@ -129,11 +140,8 @@ async fn leadership_goes_to_another_member() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn etcd_is_founded_again_from_its_snapshot() {
     let Some(lab) = Lab::new() else { return };
-    let (client, first) = (TalosClient::default(), lab.control_plane("cp-1").await);
-    let unavailable = |error: TalosError| Status::unavailable(error.to_string());
-    lab.eventually("bootstrap", || async { client.bootstrap_etcd(&route(&lab, first)).await.map_err(unavailable) })
-        .await;
-    lab.until("a voter", first, Guest::etcd_healthy).await;
+    let client = TalosClient::default();
+    let first = voter(&lab, &client).await;
     let snapshot = client.etcd_snapshot(&route(&lab, first), 1 << 20).await.unwrap();
     let bounded = client.etcd_snapshot(&route(&lab, first), snapshot.len() - 1).await.unwrap_err();
     assert_eq!(bounded.reason(), "TalosInvalidRequest", "{bounded}");

@@ -10,6 +10,7 @@
 //! [`components`], and may talk to only whom [`policy`] names.
 
 pub mod approval;
+pub mod badges;
 pub mod catalogue;
 pub mod check;
 pub mod components;

@@ -7,6 +7,7 @@ mod extensions;
 mod ports;
 mod reach;
 mod restore;
+pub mod runbook;
 mod wait;
 
 use helix_crds::PhaseName;

@@ -380,6 +380,10 @@ fn not_built(spec: &HelixPlatformSpec, rejections: &mut Rejections) {
     if !spec.policies.is_empty() {
         rejections.not_implemented("spec.policies", "judging plans by policies", "leave it out");
     }
+    if spec.supply_chain.as_ref().is_some_and(|chain| !chain.verify.is_empty()) {
+        let remedy = "leave it out; charts are held to what they hashed to when they were first fetched";
+        rejections.not_implemented("spec.supplyChain.verify", "verifying signatures", remedy);
+    }
     for (index, pool) in spec.worker_pools.iter().enumerate() {
         if pool.autoscale.is_some() {
             let field = format!("spec.workerPools[{index}].autoscale");

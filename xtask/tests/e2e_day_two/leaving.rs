@@ -78,16 +78,8 @@ pub(crate) fn is_deleted(sandbox: &Sandbox) {
     let own: Vec<Value> = sandbox.resources("load_balancers").into_iter().filter(|it| it["name"] != FOREIGN).collect();
     assert_eq!(own.len(), 2, "the API's and the one that leaks: {own:?}");
     let namespace = format!("--namespace={NAMESPACE}");
-    sandbox.run(Cluster::Management, &["delete", "hp", NAME, &namespace, "--wait=false"]).unwrap();
-    until("the platform is gone", LONGEST, || match sandbox.platform(NAME) {
-        None => Ok(()),
-        Some(platform) => Err(platform["status"]["waitingFor"].clone()),
-    });
-    for kind in ["servers", "networks", "firewalls", "volumes", "ssh_keys", "placement_groups"] {
-        assert_eq!(sandbox.resources(kind), Vec::<Value>::new(), "{kind}");
-    }
-    let left: Vec<Value> = sandbox.resources("load_balancers").iter().map(|it| it["name"].clone()).collect();
-    assert_eq!(left, [FOREIGN], "nothing is left but what is somebody else's");
+    sandbox.delete(NAME);
+    sandbox.until_gone(NAME, LONGEST, &[FOREIGN]);
     let (deleted, kept) = receipt(sandbox);
     for balancer in &own {
         let line = format!("load balancer {}\n", balancer["name"].as_str().unwrap());

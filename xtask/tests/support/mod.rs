@@ -27,6 +27,10 @@ use serde_json::Value;
 /// The namespace of the example platform.
 pub(crate) const NAMESPACE: &str = "helix-system";
 
+/// All that a platform makes at Hetzner.
+pub(crate) const KINDS: [&str; 8] =
+    ["servers", "load_balancers", "networks", "firewalls", "placement_groups", "ssh_keys", "primary_ips", "volumes"];
+
 /// The sandbox's directory in the test's own.
 const DIRECTORY: &str = "sandbox";
 
@@ -190,6 +194,22 @@ impl Sandbox {
                 Err(format!("phase {}, waiting for {}", status["phase"], status["waitingFor"]))
             }
         });
+    }
+
+    /// Asks for the platform's deletion.
+    pub(crate) fn delete(&self, name: &str) {
+        let namespace = format!("--namespace={NAMESPACE}");
+        self.run(Cluster::Management, &["delete", "hp", name, &namespace, "--wait=false"]).unwrap();
+    }
+
+    /// Waits until the platform is gone; nothing is left then at the simulated Hetzner but what is others'.
+    pub(crate) fn until_gone(&self, name: &str, longest: Duration, others: &[&str]) {
+        until("the platform is gone", longest, || match self.platform(name) {
+            None => Ok(()),
+            Some(platform) => Err(platform["status"]["waitingFor"].clone()),
+        });
+        let left = KINDS.iter().flat_map(|kind| self.resources(kind));
+        assert_eq!(left.map(|it| it["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>(), others);
     }
 
     /// Writes `workload.kubeconfig` and `talosconfig` where `cargo xtask sandbox` was not there to do it.

@@ -3,6 +3,7 @@
 // Helpers of a test fail the way tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod diagram;
 mod explain;
 mod input;
 mod plan;

@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use helix_plan::secrets::Secret;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Client, Response, Url, redirect, retry};
+use reqwest::{Response, Url};
 
-use crate::mirrors::{Mirrors, is_local, may_be_asked};
-use crate::public_tls;
+use crate::mirrors::Mirrors;
+use crate::outbound::{self, Clients, IN_THE_CLEAR, Unread, cause, may_be_asked};
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long all of it may take: the largest index takes as long at 5 Mbit/s.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// A repository behind a shortened name, its storage, and one more.
@@ -19,10 +17,8 @@ const MOST_REDIRECTS: usize = 5;
 
 /// Fetches what anybody may fetch.
 pub(super) struct Web {
-    /// Through the environment's proxy, where there is one.
-    remote: Client,
-    /// What listens on this machine is not to be looked for through a proxy elsewhere.
-    local: Client,
+    /// They follow nothing: redirects are followed here, where each is looked at first.
+    clients: Clients,
     mirrors: Mirrors,
 }
 
@@ -46,19 +42,7 @@ pub(super) struct Answer {
 
 impl Web {
     pub(super) fn new(mirrors: Mirrors) -> Result<Self, String> {
-        let client = |local: bool| {
-            let tls = public_tls::client_config().map_err(|error| error.to_string())?;
-            let builder = Client::builder()
-                .user_agent(concat!("helix/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
-                // They are followed here, where each is looked at first.
-                .redirect(redirect::Policy::none())
-                .retry(retry::never())
-                .tls_backend_preconfigured(tls);
-            let builder = if local { builder.no_proxy() } else { builder };
-            builder.build().map_err(|error| error.to_string())
-        };
-        Ok(Self { remote: client(false)?, local: client(true)?, mirrors })
+        Ok(Self { clients: Clients::new().map_err(|error| error.to_string())?, mirrors })
     }
 
     /// Where to ask for what is at a public URL.
@@ -77,7 +61,7 @@ impl Web {
         let asked = at.origin();
         for _ in 0..=MOST_REDIRECTS {
             if !may_be_asked(&at) {
-                return Err(format!("{} is not https, and not on this machine either", shown(&at)));
+                return Err(format!("{}: {IN_THE_CLEAR}", shown(&at)));
             }
             let token = ask.token.filter(|_| at.origin() == asked);
             let response = self.send(&at, ask.accept, token).await?;
@@ -93,8 +77,7 @@ impl Web {
     }
 
     async fn send(&self, at: &Url, accept: Option<&'static str>, token: Option<&Secret>) -> Result<Response, String> {
-        let client = if is_local(at) { &self.local } else { &self.remote };
-        let mut request = client.get(at.clone());
+        let mut request = self.clients.of(at).get(at.clone());
         if let Some(accept) = accept {
             request = request.header(ACCEPT, accept);
         }
@@ -108,15 +91,12 @@ impl Web {
     }
 }
 
-async fn whole(mut response: Response, limit: usize) -> Result<Answer, String> {
+async fn whole(response: Response, limit: usize) -> Result<Answer, String> {
     let (status, headers, at) = (response.status().as_u16(), response.headers().clone(), response.url().clone());
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| format!("{}: {}", shown(&at), cause(&error)))? {
-        if body.len() + chunk.len() > limit {
-            return Err(format!("{} answers with more than {limit} bytes", shown(&at)));
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = outbound::body(response, limit).await.map_err(|unread| match unread {
+        Unread::TooLarge => format!("{} answers with more than {limit} bytes", shown(&at)),
+        Unread::Broken { error, .. } => format!("{}: {}", shown(&at), cause(&error)),
+    })?;
     Ok(Answer { status, headers, body })
 }
 
@@ -125,13 +105,4 @@ fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.to_string()
-}
-
-/// The innermost error says why, and none but the outermost quotes the URL.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

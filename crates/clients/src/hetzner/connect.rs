@@ -2,19 +2,18 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use helix_engine::seams::Clock;
 use helix_plan::secrets::Secret;
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Url, redirect, retry};
 use sha2::{Digest as _, Sha256};
 
 use super::HetznerProject;
-use super::transport::{CONNECT_TIMEOUT, Transport};
-use crate::public_tls;
+use super::transport::Transport;
+use crate::outbound::{self, IN_THE_CLEAR, NoClient, is_local, may_be_asked};
 
 /// How long a request may take in all, unless said otherwise.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -107,7 +106,7 @@ impl Projects {
         if let Some(project) = open.get(&key).and_then(Weak::upgrade) {
             return Ok(project);
         }
-        let http = client(token, endpoint.loopback)?;
+        let http = client(token, endpoint.local)?;
         let transport = Transport::new(http, endpoint.text, self.timeout, Arc::clone(&self.clock));
         let project = Arc::new(HetznerProject { transport });
         open.retain(|_, project| project.strong_count() > 0);
@@ -119,7 +118,7 @@ impl Projects {
 struct Endpoint {
     /// Without a slash at its end.
     text: String,
-    loopback: bool,
+    local: bool,
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, ConnectError> {
@@ -135,29 +134,22 @@ fn endpoint(text: &str) -> Result<Endpoint, ConnectError> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong(shown(), "it holds a query or a fragment"));
     }
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    Ok(Endpoint { text: url.as_str().trim_end_matches('/').to_owned(), loopback })
+    if !may_be_asked(&url) {
+        return Err(wrong(shown(), IN_THE_CLEAR));
+    }
+    Ok(Endpoint { text: url.as_str().trim_end_matches('/').to_owned(), local: is_local(&url) })
 }
 
-fn client(token: &str, loopback: bool) -> Result<reqwest::Client, ConnectError> {
+fn client(token: &str, local: bool) -> Result<reqwest::Client, ConnectError> {
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(ConnectError::Token);
     }
     let mut authorization = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ConnectError::Token)?;
     authorization.set_sensitive(true);
-    let tls = public_tls::client_config().map_err(|error| ConnectError::Tls { why: error.to_string() })?;
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("helix/", env!("CARGO_PKG_VERSION")))
-        .default_headers(HeaderMap::from_iter([(AUTHORIZATION, authorization)]))
-        .connect_timeout(CONNECT_TIMEOUT)
-        // A redirect would carry the token to somewhere that nobody named.
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .tls_backend_preconfigured(tls);
-    // What listens on this machine is not to be looked for through a proxy elsewhere.
-    let builder = if loopback { builder.no_proxy() } else { builder };
-    builder.build().map_err(|error| ConnectError::Tls { why: error.to_string() })
+    let unusable = |error: NoClient| ConnectError::Tls { why: error.to_string() };
+    let builder = outbound::builder(local).map_err(unusable)?;
+    let builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, authorization)]));
+    builder.build().map_err(|error| unusable(error.into()))
 }
 
 #[cfg(test)]
@@ -194,8 +186,14 @@ mod tests {
     #[test]
     fn what_is_no_endpoint_is_refused_without_showing_its_password() {
         let projects = Projects::new(Arc::new(Standing));
-        for endpoint in ["", "api.hetzner.cloud", "ftp://x/v1", "https://me:hunter2@x/v1", "https://x/v1?token=hunter2"]
-        {
+        for endpoint in [
+            "",
+            "api.hetzner.cloud",
+            "ftp://x/v1",
+            "http://x/v1",
+            "https://me:hunter2@x/v1",
+            "https://x/v1?token=hunter2",
+        ] {
             let error = connect(&projects, endpoint, "alpha").unwrap_err();
             assert_eq!(error.reason(), "InvalidEndpoint", "{endpoint}");
             assert!(!error.to_string().contains("hunter2"), "{error}");

@@ -16,9 +16,8 @@ use serde::de::DeserializeOwned;
 
 use super::error;
 use super::request::Request;
+use crate::outbound::{self, CONNECT_TIMEOUT, Unread};
 
-/// How long connecting may take.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No answer of Hetzner's comes near this: a page of 50 servers has about 300 kB.
 const BODY_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 
@@ -92,7 +91,10 @@ impl Transport {
             return Err(CloudError::RateLimited { resets_at: self.budget.refused(told, self.now()) });
         }
         self.budget.answered(told, self.now());
-        let body = self.body(response).await?;
+        let body = outbound::body(response, BODY_LIMIT_BYTES).await.map_err(|unread| match unread {
+            Unread::TooLarge => self.malformed(&format!("an answer of more than {BODY_LIMIT_BYTES} bytes")),
+            Unread::Broken { error, .. } => self.unreachable(&error),
+        })?;
         if status.is_success() {
             return Ok(body);
         }
@@ -111,17 +113,6 @@ impl Transport {
         builder.send().await
     }
 
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, CloudError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
-            if body.len() + chunk.len() > BODY_LIMIT_BYTES {
-                return Err(self.malformed(&format!("an answer of more than {BODY_LIMIT_BYTES} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
     pub(super) fn malformed(&self, why: &str) -> CloudError {
         CloudError::Malformed { endpoint: self.endpoint.clone(), why: why.to_owned() }
     }
@@ -135,12 +126,7 @@ impl Transport {
             let seconds = if error.is_connect() { CONNECT_TIMEOUT } else { self.timeout }.as_secs_f32();
             return format!("no answer within {seconds} s");
         }
-        // The outer errors say "error sending request"; the innermost says why.
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
-        cause.to_string()
+        outbound::cause(error)
     }
 }
 

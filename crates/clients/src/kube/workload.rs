@@ -251,18 +251,25 @@ async fn listed<K>(api: &Api<K>, which: &ListParams, route: &WorkloadRoute) -> R
 where
     K: Clone + fmt::Debug + DeserializeOwned,
 {
+    pages(api, which).await.map_err(|failure| workload_error(failure, route))
+}
+
+/// All pages of a list, through any client.
+pub(super) async fn pages<K>(api: &Api<K>, which: &ListParams) -> Result<Vec<K>, Failure>
+where
+    K: Clone + fmt::Debug + DeserializeOwned,
+{
     let mut found = Vec::new();
     let mut params = which.clone().limit(PAGE);
     for _ in 0..MOST_PAGES {
-        let page = bounded(api.list(&params)).await.map_err(|failure| workload_error(failure, route))?;
+        let page = bounded(api.list(&params)).await?;
         found.extend(page.items);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = which.clone().limit(PAGE).continue_token(&token),
             None => return Ok(found),
         }
     }
-    let why = format!("its list does not end after {MOST_PAGES} pages");
-    Err(WorkloadError::Unreachable { endpoint: route.endpoint.clone(), why })
+    Err(Failure::Unreachable { why: format!("its list does not end after {MOST_PAGES} pages") })
 }
 
 pub(super) fn workload_error(failure: Failure, route: &WorkloadRoute) -> WorkloadError {

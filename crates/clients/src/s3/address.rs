@@ -1,7 +1,5 @@
 //! Where a bucket and its objects are: URLs whose path is exactly what is signed.
 
-use std::net::IpAddr;
-
 use helix_engine::seams::SnapshotError;
 use helix_plan::validated::Bucket;
 use reqwest::Url;
@@ -13,8 +11,6 @@ pub(super) struct Address {
     base: Url,
     /// What the path of everything in the bucket begins with; it ends without a slash.
     root: String,
-    /// Whether the store is on this machine.
-    pub(super) loopback: bool,
 }
 
 impl Address {
@@ -22,13 +18,12 @@ impl Address {
         let no_url = |why: &str| SnapshotError::Unreachable { endpoint: bucket.endpoint.clone(), why: why.to_owned() };
         let base = Url::parse(&bucket.endpoint).map_err(|_| no_url("it is no URL"))?;
         let host = base.host_str().ok_or_else(|| no_url("it names no host"))?.trim_matches(['[', ']']);
-        let loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
         let own = host.strip_prefix(&bucket.name).is_some_and(|rest| rest.starts_with('.'));
         let mut root = base.path().trim_end_matches('/').to_owned();
         if !own {
             root = format!("{root}/{}", encoded(&bucket.name, Slash::Encoded));
         }
-        Ok(Self { base, root, loopback })
+        Ok(Self { base, root })
     }
 
     /// The URL of the bucket, with a query of pairs that are not encoded yet.
@@ -120,10 +115,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_on_this_machine_is_known() {
-        let loopback = |endpoint: &str| Address::of(&bucket(endpoint)).unwrap().loopback;
-        assert!(loopback("http://127.3.0.1:9000") && loopback("http://[::1]:9000") && loopback("http://localhost"));
-        assert!(!loopback("https://fsn1.example"));
+    fn what_names_no_host_is_no_endpoint() {
         assert_eq!(Address::of(&bucket("http://")).unwrap_err().reason(), "BucketUnreachable");
     }
 }

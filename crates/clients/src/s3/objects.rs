@@ -8,7 +8,8 @@ use reqwest::Method;
 
 use super::listing;
 use super::signature::{Headers, sha256_hex};
-use super::transport::{Ask, Line, cause};
+use super::transport::{Ask, Line};
+use crate::outbound::{self, Unread, cause};
 
 /// As many entries as stores put into one page.
 const PAGE: usize = 1_000;
@@ -79,25 +80,20 @@ impl BucketClient<'_> {
     pub async fn get(&self, key: &str, limit: usize) -> Result<Vec<u8>, SnapshotError> {
         let too_large = || SnapshotError::TooLarge { key: key.to_owned(), limit };
         let damaged = |why: String| SnapshotError::Damaged { key: key.to_owned(), why };
-        let mut answer = self.line.send(Ask { moves: true, ..self.about(Method::GET, key)? }).await?;
+        let answer = self.line.send(Ask { moves: true, ..self.about(Method::GET, key)? }).await?;
         let told = answer.content_length();
         if told.is_some_and(|told| usize::try_from(told).map_or(true, |told| told > limit)) {
             return Err(too_large());
         }
         let digest = answer.headers().get(DIGEST).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut content = Vec::new();
-        loop {
-            match answer.chunk().await {
-                Ok(Some(chunk)) if content.len() + chunk.len() > limit => return Err(too_large()),
-                Ok(Some(chunk)) => content.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(error) if error.is_timeout() => return Err(self.line.unreachable(&error)),
-                Err(error) => {
-                    let (got, whole) = (content.len(), told.map_or_else(String::new, |told| format!(" of {told}")));
-                    return Err(damaged(format!("it ended after {got}{whole} bytes ({})", cause(&error))));
-                }
+        let content = outbound::body(answer, limit).await.map_err(|unread| match unread {
+            Unread::TooLarge => too_large(),
+            Unread::Broken { error, .. } if error.is_timeout() => self.line.unreachable(&error),
+            Unread::Broken { got, error } => {
+                let whole = told.map_or_else(String::new, |told| format!(" of {told}"));
+                damaged(format!("it ended after {got}{whole} bytes ({})", cause(&error)))
             }
-        }
+        })?;
         match digest {
             Some(digest) if digest != sha256_hex(&content) => {
                 Err(damaged("its SHA-256 is not the one that it was put with".to_owned()))

@@ -7,17 +7,15 @@ use std::time::Duration;
 use helix_engine::seams::{Clock, SnapshotError};
 use helix_plan::validated::Bucket;
 use reqwest::header::HeaderValue;
-use reqwest::{Client, Method, Response, Url, redirect, retry};
+use reqwest::{Method, Response, Url};
 
 use super::address::Address;
 use super::answer::Refusal;
 use super::credentials::Credentials;
 use super::objects::BucketClient;
 use super::signature::{Headers, Signer, sha256_hex};
-use crate::public_tls;
+use crate::outbound::{self, Clients, Unread, cause};
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may take that moves no object.
 const LOOK: Duration = Duration::from_secs(30);
 /// How long one may take that does: the largest snapshot takes as long at 9 Mbit/s.
@@ -35,10 +33,7 @@ pub struct SetUpError {
 /// Speaks to all object stores; cheap to clone.
 #[derive(Clone)]
 pub struct ObjectStores {
-    /// Through the environment's proxy, where there is one.
-    remote: Client,
-    /// What listens on this machine is not to be looked for through a proxy elsewhere.
-    local: Client,
+    clients: Clients,
     clock: Arc<dyn Clock>,
     look: Duration,
     transfer: Duration,
@@ -56,19 +51,8 @@ impl ObjectStores {
     /// # Errors
     /// Where TLS cannot be set up.
     pub fn new(clock: Arc<dyn Clock>) -> Result<Self, SetUpError> {
-        let client = |local: bool| {
-            let tls = public_tls::client_config().map_err(|error| SetUpError { why: error.to_string() })?;
-            let builder = Client::builder()
-                .user_agent(concat!("helix/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
-                // A redirect would carry a signature to somewhere that nobody named.
-                .redirect(redirect::Policy::none())
-                .retry(retry::never())
-                .tls_backend_preconfigured(tls);
-            let builder = if local { builder.no_proxy() } else { builder };
-            builder.build().map_err(|error| SetUpError { why: error.to_string() })
-        };
-        Ok(Self { remote: client(false)?, local: client(true)?, clock, look: LOOK, transfer: TRANSFER })
+        let clients = Clients::new().map_err(|error| SetUpError { why: error.to_string() })?;
+        Ok(Self { clients, clock, look: LOOK, transfer: TRANSFER })
     }
 
     /// Another bound on the time of one request than 30 s, or 120 s where it moves an object.
@@ -128,9 +112,9 @@ impl Line<'_> {
         let now = self.stores.clock.now();
         let signer = Signer { credentials: self.credentials, region: &self.bucket.region, now };
         signer.sign(&method, &url, &body_sha256, &mut headers);
-        let client = if self.address.loopback { &self.stores.local } else { &self.stores.remote };
         let bound = if moves { self.stores.transfer } else { self.stores.look };
-        let mut request = client.request(method, url).timeout(bound);
+        // Plain http may lead anywhere: the secret signs and is not sent, and what is put is sealed by who puts it.
+        let mut request = self.stores.clients.of(&url).request(method, url).timeout(bound);
         for (name, value) in headers {
             // What was signed is letters, digits and signs, so it goes into a header.
             let Ok(mut value) = HeaderValue::try_from(value) else { continue };
@@ -147,15 +131,12 @@ impl Line<'_> {
     }
 
     /// The whole of a body; none where it is larger than `limit`.
-    pub(super) async fn body(&self, mut answer: Response, limit: usize) -> Result<Option<Vec<u8>>, SnapshotError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unreachable(&error))? {
-            if body.len() + chunk.len() > limit {
-                return Ok(None);
-            }
-            body.extend_from_slice(&chunk);
+    pub(super) async fn body(&self, answer: Response, limit: usize) -> Result<Option<Vec<u8>>, SnapshotError> {
+        match outbound::body(answer, limit).await {
+            Ok(body) => Ok(Some(body)),
+            Err(Unread::TooLarge) => Ok(None),
+            Err(Unread::Broken { error, .. }) => Err(self.unreachable(&error)),
         }
-        Ok(Some(body))
     }
 
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> SnapshotError {
@@ -183,13 +164,4 @@ impl Line<'_> {
         let why = format!("its answer cannot be read: {why}. Is this an S3-compatible object store?");
         SnapshotError::Unreachable { endpoint: self.bucket.endpoint.clone(), why }
     }
-}
-
-/// The innermost error says why, and none but the outermost quotes the URL.
-pub(super) fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

@@ -2,7 +2,7 @@
 //! the status, and every condition tells the generation that it is about.
 
 use helix_crds::{HelixPlatform, HelixPlatformStatus, PhaseName};
-use helix_plan::report::PhaseReport;
+use helix_plan::report::{PhaseReport, runbook};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -52,7 +52,7 @@ impl Maker<'_> {
             type_: kind.to_owned(),
             status: truth.as_str().to_owned(),
             reason: reason.to_owned(),
-            message: message.chars().take(LONGEST_MESSAGE).collect(),
+            message: pointed(message, reason),
             last_transition_time: before.map_or(Time(self.now), |condition| condition.last_transition_time.clone()),
             observed_generation: self.platform.metadata.generation,
         }
@@ -73,6 +73,14 @@ impl Maker<'_> {
         });
         self.make(name.as_str(), truth, reason, &message)
     }
+}
+
+/// The message, and where to read on if somebody has to act.
+fn pointed(message: &str, reason: &str) -> String {
+    let pointer = runbook::pointer(reason);
+    let message = if pointer.is_empty() { message } else { message.trim_end_matches('.') };
+    let told: String = message.chars().take(LONGEST_MESSAGE - pointer.len()).collect();
+    told + &pointer
 }
 
 /// The conditions after a turn.
@@ -133,4 +141,18 @@ pub(super) fn into_status(
     status.conditions.splice(0..0, replaced);
     status.waiting_for = Some(message.to_owned());
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_ends_with_its_runbook_however_long_it_is() {
+        let page = ". See docs/runbooks/QuorumLost.md";
+        assert_eq!(pointed("etcd has lost its quorum.", "QuorumLost"), format!("etcd has lost its quorum{page}"));
+        let long = pointed(&"x".repeat(2 * LONGEST_MESSAGE), "QuorumLost");
+        assert!(long.len() == LONGEST_MESSAGE && long.ends_with(page));
+        assert_eq!(pointed("all is well.", "Ready"), "all is well.");
+    }
 }

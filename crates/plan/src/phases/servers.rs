@@ -176,17 +176,21 @@ fn left_behind(context: &Context<'_>, machine: &MachineName) -> Option<Wait> {
     (member || context.node_of(machine).is_some()).then(|| Wait::FormerMachine(machine.clone()))
 }
 
-/// The placement for the next machine: the first that can be had; spread over locations, the emptiest of these first.
+/// The placement for the next machine, of those that can be had now.
 fn choose<'p>(context: &Context<'_>, pool: &'p Pool, per_location: &BTreeMap<&str, usize>) -> Option<&'p Placement> {
     let open = pool.placements.iter().filter(|placement| refusal(context, placement).is_none());
-    match pool.spread {
-        Spread::Location => {
-            open.min_by_key(|placement| per_location.get(placement.location.as_str()).copied().unwrap_or(0))
-        }
-        Spread::Host | Spread::None => {
-            let mut open = open;
-            open.next()
-        }
+    preferred(pool.spread, open, |location| per_location.get(location).copied().unwrap_or(0))
+}
+
+/// Of placements that can be had, the first; spread over locations, the first of those with the fewest machines.
+pub(crate) fn preferred<'p>(
+    spread: Spread,
+    mut open: impl Iterator<Item = &'p Placement>,
+    machines_in: impl Fn(&str) -> usize,
+) -> Option<&'p Placement> {
+    match spread {
+        Spread::Location => open.min_by_key(|placement| machines_in(&placement.location)),
+        Spread::Host | Spread::None => open.next(),
     }
 }
 

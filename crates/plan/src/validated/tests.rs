@@ -124,6 +124,9 @@ fn what_is_not_built_says_so() {
     assert_eq!(rejections.reason(), "NotImplemented");
     let rejections = validate(|spec| spec.encryption.disk = DiskEncryption::NodeId).expect_err("it is not built");
     assert_eq!(rejections.reason(), "NotImplemented");
+    let chain = serde_json::from_str(r#"{"verify": [{"match": "*", "policy": "Warn"}]}"#).expect("rules");
+    let rejections = validate(|spec| spec.supply_chain = Some(chain)).expect_err("it is not built");
+    assert_eq!(rejections.reason(), "NotImplemented", "a rule without effect would be believed");
 }
 
 #[test]

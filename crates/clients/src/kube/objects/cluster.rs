@@ -134,6 +134,14 @@ impl Cluster {
         }
     }
 
+    /// Applies an object that Helix itself has written.
+    pub(super) async fn apply_own(&self, object: &Value, params: &PatchParams) -> Result<(), WorkloadError> {
+        let unnamed = || self.error(Failure::Unreachable { why: "an object without name or kind".to_owned() });
+        let id = ObjectId::of(object).ok_or_else(unnamed)?;
+        let kind = self.known_kind(&id.api_version, &id.kind).await?;
+        self.patch(&kind, &id, params, &Patch::Apply(object)).await.map(drop)
+    }
+
     /// Deletes an object, if it is still the one of that UID. What it owns goes after it.
     pub(super) async fn delete(&self, kind: &Kind, id: &ObjectId, uid: &str) -> Result<(), WorkloadError> {
         let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };

@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use helix_engine::seams::WorkloadError;
 use helix_plan::components::Component;
 use helix_plan::observed::ObjectId;
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -80,16 +79,8 @@ impl Cluster {
             "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "helix"}},
             "data": data,
         });
-        let id = ObjectId {
-            api_version: "v1".to_owned(),
-            kind: "ConfigMap".to_owned(),
-            namespace: Some(NAMESPACE.to_owned()),
-            name: NAME.to_owned(),
-        };
-        let kind = self.known_kind("v1", "ConfigMap").await?;
         // It is nobody else's, whatever somebody wrote into it.
-        let params = PatchParams { force: true, ..ours() };
-        self.patch(&kind, &id, &params, &Patch::Apply(&object)).await.map(drop)
+        self.apply_own(&object, &ours().force()).await
     }
 }
 

@@ -8,9 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use helix_crds::labels::COMPONENT;
 use helix_engine::seams::{SecretData, WorkloadError};
 use helix_plan::components::Component;
-use helix_plan::observed::ObjectId;
 use helix_plan::secrets::Secret;
-use kube::api::Patch;
 use serde_json::json;
 
 use super::cluster::{Cluster, ours};
@@ -32,7 +30,6 @@ impl Cluster {
         name: &str,
         data: &SecretData,
     ) -> Result<(), WorkloadError> {
-        let kind = self.known_kind("v1", "Secret").await?;
         let encoded: BTreeMap<&String, String> =
             data.iter().map(|(key, value)| (key, STANDARD.encode(value.expose()))).collect();
         let labels = json!({"app.kubernetes.io/managed-by": "helix", COMPONENT: component.name()});
@@ -42,25 +39,18 @@ impl Cluster {
             "metadata": {"name": name, "namespace": namespace, "labels": labels},
             "data": encoded,
         });
-        let id = ObjectId {
-            api_version: "v1".to_owned(),
-            kind: "Secret".to_owned(),
-            namespace: Some(namespace.to_owned()),
-            name: name.to_owned(),
-        };
-        let applied = self.patch(&kind, &id, &ours(), &Patch::Apply(&object)).await;
-        applied.map(drop).map_err(|error| silent(error, &id))
+        self.apply_own(&object, &ours()).await.map_err(|error| silent(error, &format!("Secret {namespace}/{name}")))
     }
 }
 
 /// Without the API server's words about a Secret that it does not take.
-fn silent(error: WorkloadError, id: &ObjectId) -> WorkloadError {
+fn silent(error: WorkloadError, secret: &str) -> WorkloadError {
     match error {
         WorkloadError::Other { endpoint, code: code @ (400 | 422), why: _ } => {
-            WorkloadError::Other { endpoint, code, why: format!("{id} is not accepted as it would be written") }
+            WorkloadError::Other { endpoint, code, why: format!("{secret} is not accepted as it would be written") }
         }
         WorkloadError::Other { endpoint, code: 404, why: _ } => {
-            WorkloadError::Other { endpoint, code: 404, why: format!("there is no namespace for {id} yet") }
+            WorkloadError::Other { endpoint, code: 404, why: format!("there is no namespace for {secret} yet") }
         }
         other => other,
     }
