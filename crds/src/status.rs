@@ -63,8 +63,8 @@ pub struct HelixPlatformStatus {
     /// What a deletion has found and what became of it. Example: `{left: [network prod], deletedCount: 14}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teardown: Option<TeardownStatus>,
-    /// `Ready`, one per phase, `Progressing`, `Degraded`, `PlanApproved`, `BudgetAvailable`, `VersionsSupported`, and
-    /// `EtcdBackedUp` where snapshots of etcd are asked for. Example:
+    /// `Ready`, one per phase, `Progressing`, `Degraded`, `PlanApproved`, `BudgetAvailable`, `VersionsSupported`,
+    /// `EtcdBackedUp` where snapshots of etcd are asked for, and `DatabasesBackedUp` where backups of databases are. Example:
     /// `[{type: Ready, status: "True", reason: AllPhasesReady}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

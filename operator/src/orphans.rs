@@ -22,7 +22,7 @@ use crate::operator::Operator;
 use crate::pass::project_of;
 use crate::projects::SharedProject;
 
-/// How often each token's project is swept: as often as platforms read it for drift, so that it costs no further call.
+/// How often each token's project is swept: as often as platforms read it for drift, so that only names cost further calls.
 const EVERY: Duration = Duration::from_secs(600);
 
 /// One token's project and the platforms that use it.
@@ -85,7 +85,7 @@ async fn one(operator: &Operator, (project, platforms): &Shared, census: &Census
         namespace: platform.namespace().unwrap_or_default(),
         secret: hetzner.token_secret_ref.name.clone(),
     };
-    operator.metrics.orphans(&token, swept.found.iter().map(|found| found.orphan.resources.len()).sum());
+    operator.metrics.orphans(&token, swept.found.iter().map(|found| found.orphan.left()).sum());
     let news = told(&swept, mode);
     for one in &news {
         tracing::warn!(reason = one.reason, "{}", one.message);
@@ -130,7 +130,8 @@ mod tests {
 
     fn found(proved: bool) -> Found {
         let resources = vec![(ResourceKind::Server, 7, "dev-cp-0".to_owned())];
-        let orphan = Orphan { uid: "u1".to_owned(), platform: "dev".to_owned(), resources, oldest: None };
+        let (uid, platform) = ("u1".to_owned(), "dev".to_owned());
+        let orphan = Orphan { uid, platform, resources, names: Vec::new(), oldest: None };
         let proved = proved.then(|| orphan.identity("helix-system"));
         Found { orphan, since: Timestamp::UNIX_EPOCH, proved }
     }

@@ -80,6 +80,30 @@ pub(crate) enum Error {
         files: Vec<String>,
     },
 
+    /// Committed pictures are not what would be drawn; each was printed.
+    #[cfg(feature = "diagrams")]
+    #[error("{count} file(s) are not as drawn, listed above; run `cargo xtask diagrams` and commit the result")]
+    StaleDiagrams {
+        /// How many files.
+        count: usize,
+    },
+
+    /// Sources of diagrams can't be drawn; each was told with its place.
+    #[cfg(feature = "diagrams")]
+    #[error("{count} diagram(s) can't be drawn, listed above; the others are")]
+    Undrawn {
+        /// How many sources.
+        count: usize,
+    },
+
+    /// The renderer of diagrams can't begin.
+    #[cfg(feature = "diagrams")]
+    #[error("no diagram can be drawn")]
+    Drawing {
+        /// Why.
+        source: crate::diagrams::DrawError,
+    },
+
     /// `tidy` found something; each finding was printed.
     #[error("{count} finding(s), listed above")]
     Untidy {
@@ -94,6 +118,16 @@ pub(crate) enum Error {
         packages: String,
         /// The command that installs them.
         remedy: String,
+    },
+
+    /// A directory holds no sandbox that runs.
+    #[error(
+        "no sandbox runs in {}; start one with `cargo xtask sandbox --prometheus --detach`, or choose another --dir",
+        directory.display()
+    )]
+    NoSandbox {
+        /// The directory.
+        directory: PathBuf,
     },
 
     /// A directory holds a sandbox that runs.

@@ -4,11 +4,14 @@
 
 mod bench;
 mod codegen;
+mod diagrams;
 mod error;
+mod observe;
 mod process;
 mod repository;
 mod sandbox;
 mod sim;
+mod site;
 mod test;
 mod tidy;
 mod tools;
@@ -38,10 +41,18 @@ enum Command {
     Sim(sim::Arguments),
     /// Write what is generated from the code: the custom resource definitions in crds/
     Codegen(codegen::Arguments),
+    /// Draw the diagrams in diagrams/, light and dark, as SVG and PNG
+    Diagrams(diagrams::Arguments),
     /// Hold the code against the rules that the compiler does not know
     Tidy,
     /// Measure speed and memory, and write the figures to target/bench.json
     Bench(bench::Arguments),
+    /// Build the status site from what is in the repository, as static files in target/site
+    Site(site::Arguments),
+    /// Observe the sandbox that runs, and write its status badges to metrics/
+    Badges(observe::Arguments),
+    /// The same, and STATUS.md
+    Status(observe::StatusArguments),
     /// Build what tests and the sandbox run besides the project's own programs, and say where it is
     Tools(tools::Arguments),
 }
@@ -68,8 +79,12 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Test(arguments) => test::run(&repository, &arguments),
         Command::Sim(arguments) => sim::run(&repository, &arguments),
         Command::Codegen(arguments) => codegen::run(&repository, &arguments),
+        Command::Diagrams(arguments) => diagrams::run(&repository, &arguments),
         Command::Tidy => tidy::run(&repository),
         Command::Bench(arguments) => bench::run(&repository, &arguments),
+        Command::Site(arguments) => site::run(&repository, &arguments),
+        Command::Badges(arguments) => observe::badges(&repository, &arguments),
+        Command::Status(arguments) => observe::status(&repository, &arguments),
         Command::Tools(arguments) => tools::run(&repository, &arguments),
     }
 }

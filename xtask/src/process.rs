@@ -16,6 +16,11 @@ fn remedy(program: &str) -> String {
             .to_owned(),
         "git" => "install git and put it into PATH".to_owned(),
         "cargo" => "install Rust (https://rustup.rs) and put it into PATH".to_owned(),
+        "prometheus" => {
+            "install Debian's package prometheus (apt-get install --no-install-recommends prometheus) or put a \
+                         prometheus into PATH"
+                .to_owned()
+        }
         other => format!("check that {other} exists and may be executed"),
     }
 }

@@ -19,6 +19,12 @@ impl Repository {
         Self { root: crate_directory.parent().unwrap_or(crate_directory).to_owned() }
     }
 
+    /// A directory that a test takes for a checkout.
+    #[cfg(test)]
+    pub(crate) fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// The path of a file of the checkout.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)

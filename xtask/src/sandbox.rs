@@ -16,12 +16,14 @@ mod platform;
 mod processes;
 pub(crate) mod programs;
 mod progress;
+mod prometheus;
 mod repositories;
 mod signals;
 mod simulator;
 mod stage;
 mod supervisor;
 mod watch;
+mod ways;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -36,6 +38,9 @@ use crate::sandbox::progress::{Display, End, View};
 use crate::sandbox::stage::Stage;
 use crate::sandbox::supervisor::Supervisor;
 use crate::sandbox::watch::{Event, Watch};
+use crate::sandbox::ways::Ways;
+
+pub(crate) use prometheus::URL as PROMETHEUS_URL;
 
 /// The platform that is applied when none is named.
 const EXAMPLE: &str = "manifests/examples/sandbox.yaml";
@@ -70,6 +75,9 @@ struct UpArguments {
     /// Start no operator, but say how to run one yourself, in a debugger for instance; with --detach, return at once
     #[arg(long)]
     without_operator: bool,
+    /// Run a Prometheus, too, once the platform is Ready, for `cargo xtask badges`; needs Debian's package prometheus
+    #[arg(long, conflicts_with = "without_operator")]
+    prometheus: bool,
     /// Where the sandbox keeps its files [default: target/sandbox]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -113,6 +121,18 @@ fn path(repository: &Repository, given: Option<&PathBuf>) -> Result<PathBuf, Err
         Some(path) => Ok(path.clone()),
         None => Ok(repository.metadata()?.target_directory()?.join("sandbox")),
     }
+}
+
+/// The ways into the sandbox that runs in a directory.
+///
+/// # Errors
+/// When none runs there.
+pub(crate) fn ways<'tools>(
+    repository: &Repository,
+    given: Option<&PathBuf>,
+    programs: &'tools Programs,
+) -> Result<Ways<'tools>, Error> {
+    Ways::into(path(repository, given)?, programs)
 }
 
 fn stop(repository: &Repository, arguments: &DownArguments) -> Result<(), Error> {
@@ -201,6 +221,9 @@ fn up(
     match end {
         End::Ready => eprintln!("==> Ready {seconds:.1} s after it was applied"),
         End::NotImplemented(what) => eprintln!("==> a cluster {seconds:.1} s after it was applied; {what}"),
+    }
+    if arguments.prometheus {
+        prometheus::start(following.supervisor)?;
     }
     print!("{}", access::look_around(&platform, &directory, &programs.kube_program(), arguments.detach));
     if arguments.detach {

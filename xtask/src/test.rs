@@ -43,7 +43,8 @@ const POLICYCHECK: &str = "HELIX_POLICYCHECK";
 const BIN_DIR: &str = "HELIX_BIN_DIR";
 
 /// What tests need of Debian, besides Rust, Go and git.
-const SYSTEM_PACKAGES: &[DebianPackage] = &[debian::CHROMIUM, debian::NODE, debian::NPM, debian::REDIS];
+const SYSTEM_PACKAGES: &[DebianPackage] =
+    &[debian::CHROMIUM, debian::NODE, debian::NPM, debian::PROMETHEUS, debian::REDIS];
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]

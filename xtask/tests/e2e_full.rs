@@ -14,7 +14,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use support::{Cluster, NAMESPACE, Sandbox, until};
+use support::{Cluster, NAMESPACE, Sandbox, badges, until};
 
 /// The full example.
 const NAME: &str = "prod";
@@ -29,8 +29,15 @@ const LONGEST: Duration = Duration::from_secs(240);
 #[test]
 fn the_full_example_lives_through_all_phases() {
     let example = format!("{}/../manifests/examples/full.yaml", env!("CARGO_MANIFEST_DIR"));
-    let sandbox = Sandbox::up(&["--platform", &example, "--timeout=900"]);
+    let with_prometheus = badges::arguments();
+    let mut arguments = vec!["--platform", &example, "--timeout=900"];
+    arguments.extend(&with_prometheus);
+    let sandbox = Sandbox::up(&arguments);
     has_all_phases(&sandbox);
+    if !with_prometheus.is_empty() {
+        badges::tell_that_all_is_well(&sandbox);
+        badges::change_with_their_causes(&sandbox, NAME);
+    }
     let tree = clone_of(&sandbox);
     is_the_tree_that_is_rendered(&sandbox, &tree);
     has_applications(&sandbox, &tree);

@@ -130,6 +130,8 @@ pub(crate) struct PlanArguments {
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     pub(crate) output: Format,
     #[command(flatten)]
+    pub(crate) rendering: RenderingArguments,
+    #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
 }
 
@@ -222,11 +224,18 @@ pub(crate) struct ChartArguments {
     /// for any; may be given several times
     #[arg(long, value_name = "ORIGIN=URL", requires = "gitops")]
     pub(crate) mirror: Vec<Mirror>,
+    #[command(flatten)]
+    pub(crate) rendering: RenderingArguments,
+}
+
+/// What renders charts, and where it is kept what they render to.
+#[derive(Debug, Args)]
+pub(crate) struct RenderingArguments {
     /// Helm 4: a path, or a name that is looked up in PATH
     #[arg(long, value_name = "PROGRAM", default_value = "helm")]
     pub(crate) helm: PathBuf,
-    /// Directory in which charts and what they rendered to are kept [default: none is]
-    #[arg(long, value_name = "DIR", requires = "gitops")]
+    /// Directory in which charts and what they render to are kept [default: helix/charts in XDG_CACHE_HOME, or in ~/.cache]
+    #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
 }
 

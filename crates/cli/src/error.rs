@@ -68,7 +68,7 @@ pub(crate) enum CliError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     ObjectStores(#[from] SetUpError),
-    #[error(transparent)]
+    #[error("{0}. Name another directory with --cache-dir")]
     Charts(#[from] helix_clients::charts::SetUpError),
     #[error(transparent)]
     Git(#[from] git::SetUpError),

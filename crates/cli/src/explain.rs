@@ -109,6 +109,9 @@ fn of_status(platform: &HelixPlatform, machines: &[HelixMachine]) -> String {
     if let Some(saved) = backups(status) {
         text.push_str(&saved);
     }
+    if let Some(late) = status.conditions.iter().find(|it| it.type_ == "DatabasesBackedUp" && it.status != "True") {
+        let _ = writeln!(text, "\nBackups of databases ({}): {}", late.reason, late.message);
+    }
     let unready: Vec<String> = machines.iter().filter_map(unready).collect();
     if !unready.is_empty() {
         let _ = writeln!(text, "\nMachines that are not ready\n{}", unready.join("\n"));

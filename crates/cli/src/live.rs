@@ -111,7 +111,7 @@ impl Management {
     }
 
     /// Everything that a platform is looked at through, with the token of its Secret.
-    pub(crate) async fn seams(&self, platform: &HelixPlatform) -> Result<Seams, CliError> {
+    pub(crate) async fn seams(&self, platform: &HelixPlatform, charts: ChartOptions) -> Result<Seams, CliError> {
         let ProviderSpec::Hetzner(hetzner) = &platform.spec.provider;
         let namespace = platform.metadata.namespace.as_deref().unwrap_or(&self.namespace);
         let token = read_token(&self.client, namespace, &hetzner.token_secret_ref).await?;
@@ -121,6 +121,9 @@ impl Management {
         let store: Arc<dyn Store> = Arc::new(self.store());
         let talos = Arc::new(TalosClient::default());
         let workload = Arc::new(WorkloadClients::new());
+        let charts = ChartStore::new(charts)?;
+        // Who has no Helm has rendered nothing before, and is told what is to be rendered.
+        let _ = charts.ask_helm().await;
         let snapshots = BucketSnapshots::new(self.client.clone(), ObjectStores::new(Arc::clone(&clock))?);
         Ok(Seams {
             project: Arc::new(Project::new(cloud)),
@@ -130,7 +133,7 @@ impl Management {
             mesh: Arc::new(Netbird::new(self.client.clone(), Mirrors::default())),
             names: Arc::new(SystemResolver),
             workload: Arc::<WorkloadClients>::clone(&workload),
-            charts: Arc::new(ChartStore::new(ChartOptions::default())?),
+            charts: Arc::new(charts),
             objects: Arc::<WorkloadClients>::clone(&workload),
             git: Arc::new(GitRepositories::new(self.client.clone(), None)?),
             applications: workload,

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod badges;
+mod charts;
 mod clock;
 mod diagram;
 mod error;

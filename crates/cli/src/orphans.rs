@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use helix_clients::charts::ChartOptions;
 use helix_engine::sweep::{Found, SweepMode, Sweeper};
+use helix_plan::observed::host;
+use helix_plan::step::RECORD;
 
 use crate::Outcome;
 use crate::arguments::OrphansArguments;
@@ -13,7 +16,7 @@ use crate::output;
 pub(crate) async fn run(arguments: &OrphansArguments) -> Result<Outcome, CliError> {
     let management = Management::connect(&arguments.cluster).await?;
     let platform = management.get(management.namespace(), &arguments.name).await?;
-    let seams = management.seams(&platform).await?;
+    let seams = management.seams(&platform, ChartOptions::default()).await?;
     let census = management.census().await?;
     let now = seams.clock.now();
     let swept = Sweeper::default().sweep(&seams.project, seams.store.as_ref(), &census, SweepMode::Report, now).await?;
@@ -35,6 +38,9 @@ fn text(found: &[Found]) -> String {
         let _ = writeln!(text, "platform {} (UID {}) {whose}", orphan.platform, orphan.uid);
         for (kind, id, name) in &orphan.resources {
             let _ = writeln!(text, "  {} {name} (#{id})", kind.words());
+        }
+        for (zone, name) in &orphan.names {
+            let _ = writeln!(text, "  {RECORD} {}", host(zone, name));
         }
     }
     text.push_str("\nWhat is nobody's, delete at the provider; `helix-operator --sweep=delete` deletes what was made from here.\n");

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use helix_clients::charts::ChartOptions;
 use helix_crds::HelixPlatform;
 use helix_engine::Memory;
 use helix_engine::turn::{LookError, look};
@@ -85,7 +86,7 @@ pub(crate) fn from_nothing(path: &Path) -> Result<Sight, CliError> {
 }
 
 /// A platform from a file, and what exists of it.
-pub(crate) async fn of_file(path: &Path, cluster: &ClusterArguments) -> Result<Sight, CliError> {
+pub(crate) async fn of_file(path: &Path, cluster: &ClusterArguments, charts: ChartOptions) -> Result<Sight, CliError> {
     let mut file = File::read(path)?;
     let management = Management::connect(cluster).await?;
     let name = file.platform.metadata.name.clone().unwrap_or_default();
@@ -100,7 +101,7 @@ pub(crate) async fn of_file(path: &Path, cluster: &ClusterArguments) -> Result<S
     let metadata = &mut file.platform.metadata;
     metadata.uid.get_or_insert_with(|| NO_UID.to_owned());
     metadata.namespace = Some(namespace);
-    let seams = management.seams(&file.platform).await?;
+    let seams = management.seams(&file.platform, charts).await?;
     let intents = management.intents(&file.platform).await?;
     match Box::pin(look(&seams, &file.platform, &intents, &mut Memory::default())).await {
         Ok(seen) => {
@@ -116,11 +117,15 @@ pub(crate) async fn of_file(path: &Path, cluster: &ClusterArguments) -> Result<S
 }
 
 /// A platform of the management cluster.
-pub(crate) async fn of_cluster(name: &str, cluster: &ClusterArguments) -> Result<Sight, CliError> {
+pub(crate) async fn of_cluster(
+    name: &str,
+    cluster: &ClusterArguments,
+    charts: ChartOptions,
+) -> Result<Sight, CliError> {
     let management = Management::connect(cluster).await?;
     let namespace = management.namespace().to_owned();
     let platform = management.get(&namespace, name).await?;
-    let seams = management.seams(&platform).await?;
+    let seams = management.seams(&platform, charts).await?;
     let intents = management.intents(&platform).await?;
     let seen = match Box::pin(look(&seams, &platform, &intents, &mut Memory::default())).await {
         Ok(seen) => seen,

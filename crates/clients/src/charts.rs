@@ -2,8 +2,9 @@
 //!
 //! # Guarantees
 //! A chart that is pinned is of that very digest. One that is not is of the digest that its repository tells, and of the one
-//! that was first found under its name and version, for as long as the cache is kept. A request that was rendered before is
-//! answered from the cache, without network and without Helm; a request always renders to the same.
+//! that was first found under its name and version, for as long as the cache is kept. A request that was rendered before,
+//! and is asked for now and again, is answered from the cache, without network and without Helm; a request always renders to
+//! the same.
 //!
 //! Nothing is decided here: not which chart, not which values, and not whether what it renders to may be applied.
 
@@ -11,6 +12,7 @@ mod archive;
 mod cache;
 mod helm;
 mod oci;
+mod pruning;
 mod repository;
 mod scope;
 mod source;
@@ -43,7 +45,8 @@ const AT_A_TIME: usize = 4;
 pub struct ChartOptions {
     /// Helm 4: a path, or a name that is looked up in `PATH`.
     pub helm: PathBuf,
-    /// Where archives and renderings are kept; `None` for a directory that goes with the process.
+    /// Where archives and renderings are kept, for as long as they are asked for; `None` for a directory that goes with the
+    /// process.
     pub cache: Option<PathBuf>,
     /// Where the repositories are reached.
     pub mirrors: Mirrors,
@@ -104,6 +107,15 @@ impl ChartStore {
         let helm = Helm::new(helm, cache.helm_home());
         let web = Web::new(mirrors).map_err(|why| SetUpError::Tls { why })?;
         Ok(Self { web, cache: Arc::new(cache), helm, turns: Semaphore::new(AT_A_TIME) })
+    }
+
+    /// Asks Helm for its version, on which every rendering hangs: what was rendered by another process before can be had by
+    /// [`Charts::rendered`] only then. Nothing else is run, and nothing fetched.
+    ///
+    /// # Errors
+    /// [`ChartError::NoHelm`].
+    pub async fn ask_helm(&self) -> Result<(), ChartError> {
+        self.helm.version().await.map(drop)
     }
 
     /// The archive's digest and the values that the chart knows. The archive itself is in the cache then.

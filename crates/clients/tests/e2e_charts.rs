@@ -12,6 +12,7 @@ use std::io::Cursor;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -231,6 +232,58 @@ async fn a_chart_is_rendered_once_and_always_the_same() {
     let other_values = request(REPOSITORY, Digest::ToBeResolved, json!({"size": 3}));
     assert_eq!(another.rendered(&other_values).await, None);
     assert_eq!(data(&another.render(&other_values).await.unwrap().manifests)["size"], "3");
+}
+
+/// A rendering program that insists on the archive that it is given; it works in another directory than this process.
+#[tokio::test]
+async fn a_cache_may_be_named_from_where_the_process_works() {
+    let directory = TempDir::new().unwrap();
+    let stage = Stage::new(claimed(directory.path(), r#"[ -f "$3" ] || { echo "there is no $3" >&2; exit 1; }"#)).await;
+    stage.served.publish("1.2.0", &demo(TEMPLATE), None);
+    let here = std::env::current_dir().unwrap();
+    let root: PathBuf = here.components().skip(1).map(|_| "..").collect();
+    let cache = root.join(stage.cache.path().strip_prefix("/").unwrap());
+    assert!(cache.is_relative());
+    let mirrors = [stage.mirror.parse::<Mirror>().unwrap()].into_iter().collect();
+    let store = ChartStore::new(ChartOptions { helm: stage.helm.clone(), cache: Some(cache), mirrors }).unwrap();
+    store.render(&plain()).await.unwrap();
+    let (archives, another) = (stage.cache.path().join("archives"), stage.store());
+    assert_eq!(std::fs::read_dir(archives).unwrap().count(), 1);
+    another.ask_helm().await.unwrap();
+    assert!(another.rendered(&plain()).await.is_some(), "what another process has rendered is found");
+}
+
+#[tokio::test]
+async fn what_nobody_asks_for_leaves_the_cache_but_for_what_it_hashed_to() {
+    let directory = TempDir::new().unwrap();
+    let stage = Stage::new(claimed(directory.path(), "echo")).await;
+    let content = demo(TEMPLATE);
+    stage.served.publish("1.2.0", &content, None);
+    stage.store().render(&plain()).await.unwrap();
+    let files = |part: &str| {
+        let entries = std::fs::read_dir(stage.cache.path().join(part)).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let parts = ["archives", "renderings", "first-found"];
+    let age = |path: &Path| {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(40 * 24 * 3_600)).unwrap();
+    };
+    let age_all = || parts.iter().flat_map(|part| files(part)).for_each(|path| age(&path));
+
+    age_all();
+    let store = stage.store();
+    assert_eq!(parts.map(|part| files(part).len()), [0, 0, 1]);
+    store.render(&plain()).await.unwrap();
+    // Asked for by who does not have it in memory, it stays; and so does its archive.
+    age_all();
+    let values = request(REPOSITORY, Digest::ToBeResolved, json!({"size": 3}));
+    store.render(&values).await.unwrap();
+    assert_eq!(parts.map(|part| files(part).len()), [1, 1, 1], "the other rendering left when this one came");
+
+    stage.served.publish("1.2.0", &demo(&TEMPLATE.replace("size:", "weight:")), None);
+    age_all();
+    assert_eq!(stage.refused(&plain()).await.reason(), "ChartDigestMismatch");
 }
 
 #[tokio::test]

@@ -42,6 +42,15 @@ pub(crate) struct Credentials {
     pub(crate) kubernetes: Arc<KubernetesCredentials>,
 }
 
+/// A platform's records as they were read.
+#[derive(Debug)]
+pub(crate) struct KeptRecords {
+    pub(crate) at: Timestamp,
+    /// In which zone; in all of them where none is named.
+    pub(crate) zone: Option<String>,
+    pub(crate) records: Vec<Record>,
+}
+
 /// A set of objects that was applied: what it was, and which.
 pub(crate) type Applied = (String, Vec<ObjectId>);
 
@@ -57,6 +66,8 @@ pub(crate) struct Installation {
     pub(crate) compared: Option<Compared>,
     /// When they are compared again.
     pub(crate) again_at: Option<Timestamp>,
+    /// The mark of its objects at the last look at marks, where there was one; itself none where no object had its label.
+    pub(crate) mark: Option<Option<u64>>,
     /// What it was when all of it was as it should be: what differs afterwards has been changed by others.
     pub(crate) reached: Option<String>,
     /// What was done to each target since all was as it should be, and how often the same again.
@@ -90,8 +101,10 @@ pub struct Memory {
     pub(crate) extensions: BTreeMap<System, BTreeSet<String>>,
     /// What the mesh told last, and when.
     pub(crate) mesh: Option<(Timestamp, MeshFacts)>,
-    /// The records of DNS in a zone as they were read last, and when.
-    pub(crate) records: Option<(Timestamp, String, Vec<Record>)>,
+    /// The platform's records of DNS as they were read last.
+    pub(crate) records: Option<KeptRecords>,
+    /// Its records in other zones than its own, and when they are looked for again.
+    pub(crate) elsewhere: Option<(Timestamp, Vec<Record>)>,
     /// What the bucket of backups told last, and until when that is good.
     pub(crate) snapshots: Option<(Timestamp, Fact<Vec<Snapshot>>)>,
     /// The snapshot that is being taken.
@@ -102,6 +115,8 @@ pub struct Memory {
     pub(crate) candidate: Option<(Timestamp, Candidate)>,
     /// Components, and how they stood last.
     pub(crate) installations: BTreeMap<Component, Installation>,
+    /// When the marks of their objects were read last.
+    pub(crate) marked_at: Option<Timestamp>,
     /// The GitOps tree, and what was found in its place.
     pub(crate) gitops: Kept,
     /// Whether the last plan had nothing to do.
@@ -198,6 +213,7 @@ impl Memory {
         self.look = None;
         self.adoptees.clear();
         self.records = None;
+        self.elsewhere = None;
         self.mesh = None;
         self.snapshots = None;
         self.candidate = None;

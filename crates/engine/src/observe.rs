@@ -36,6 +36,7 @@ use jiff::Timestamp;
 pub(crate) use access::{Access, BackupPlace, KUBERNETES_USER};
 pub(crate) use extensions::System;
 pub(crate) use gitops::Kept;
+pub(crate) use names::everywhere;
 
 use crate::memory::Memory;
 use crate::seams::{CloudError, Seams, StoreError};
@@ -149,13 +150,12 @@ fn is_led(observed: &Observed) -> bool {
 pub(crate) async fn observe_for_teardown(
     seams: &Seams,
     platform: &PlatformIdentity,
-    zone: Option<&str>,
     memory: &mut Memory,
     now: Timestamp,
 ) -> (Observed, Access) {
     let setbacks = memory.setbacks(now);
     let (mut observed, stored) = foundation(seams, platform, memory, setbacks, now).await;
-    observed.dns = names::ask_of_the_leaving(seams, platform, zone, memory, now).await;
+    observed.dns = names::ask_of_the_leaving(seams, platform, memory, now).await;
     let decisive = |cloud: &CloudFacts| {
         let stored = observed.store.value().is_some_and(|store| !store.is_empty());
         cloud.is_empty() || (cloud.is_unused() && stored)

@@ -28,7 +28,7 @@ pub use charts::{ChartError, ChartRequest, Charts, Rendering};
 pub use cloud::{Accepted, ActionFacts, ActionState, Cloud, CloudError, Owner, ProjectFacts};
 pub use git::{Git, GitError, Published};
 pub use mesh::{Mesh, MeshError};
-pub use objects::{Manifest, Objects, SecretData};
+pub use objects::{Answer, Manifest, Marks, Objects, SecretData};
 pub use snapshots::{LARGEST_SNAPSHOT, Listed, Recovery, SnapshotError, Snapshots};
 pub use store::{ClientConfigKind, Receipt, Store, StoreError, StoredClientConfig};
 pub use talos::{InForce, Talos, TalosCredentials, TalosError, TalosRoute};

@@ -22,6 +22,9 @@ pub(crate) use values::{Sources, Trouble};
 /// How long a bundle's authorities are valid: ten years, as Talos makes them.
 pub const AUTHORITY_VALIDITY: Duration = Duration::from_secs(87_600 * 3_600);
 
+/// How long a certificate of Hubble's is valid: a year, as the administrator's.
+pub const HUBBLE_VALIDITY: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// What a certificate permits at the Talos API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TalosRole {
@@ -87,7 +90,8 @@ pub trait SecretMaker: Send + Sync {
     fn make_password(&self, characters: u8) -> Result<Secret, SecretMakerError>;
 
     /// Issues a certificate with a new key by the authority of Hubble's, whose own key follows from the bundle: every
-    /// certificate of one bundle is trusted by whoever trusts its authority, whenever either was made.
+    /// certificate of one bundle is trusted by whoever trusts its authority, whenever either was made. It is valid for
+    /// [`HUBBLE_VALIDITY`] from `now`.
     fn issue_hubble_certificate(
         &self,
         bundle: &SecretBundle,
@@ -95,6 +99,9 @@ pub trait SecretMaker: Send + Sync {
         client: bool,
         now: Timestamp,
     ) -> Result<HubbleCertificate, SecretMakerError>;
+
+    /// When a certificate in PEM ends; `None` for anything else.
+    fn end_of_certificate(&self, certificate: &str) -> Option<Timestamp>;
 
     /// Issues a client certificate with a new key, valid from `now` for `validity`, or until its authority ends.
     fn issue_client_certificate(

@@ -1,7 +1,7 @@
 //! The sweep for orphans: what a project holds of platforms that are gone. It reports, and deletes only where it is told to.
 //!
-//! Guarantees: it makes do with the project's reading that platforms keep, and what it asks for besides waits behind
-//! everything else in the token's budget; nothing is deleted unless a fresh reading and the store prove it to be ours
+//! Guarantees: it makes do with the project's reading that platforms keep, but for one call for the zones and one for each of
+//! them, and what it asks for besides waits behind everything else in the token's budget; nothing is deleted unless a fresh reading and the store prove it to be ours
 //! ([`helix_plan::sweep`]) and it has been an orphan for [`GRACE`], as this process has seen. A process that starts anew
 //! counts anew.
 //!
@@ -10,11 +10,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use helix_plan::names::PlatformIdentity;
-use helix_plan::observed::CloudFacts;
-use helix_plan::step::{Lane, Step};
+use helix_plan::observed::{CloudFacts, Record};
+use helix_plan::step::{Lane, RecordChange, Step};
 use helix_plan::sweep::{GRACE, Orphan, deletions, orphans};
 use jiff::Timestamp;
 
+use crate::observe::everywhere;
 use crate::project::Project;
 use crate::seams::{CloudError, Store};
 
@@ -84,8 +85,9 @@ impl Sweeper {
         mode: SweepMode,
         now: Timestamp,
     ) -> Result<Swept, CloudError> {
-        let mut swept =
-            Swept { found: self.look(&project.everything(now).await?, store, census, now).await, ..Swept::default() };
+        let records = records(project).await;
+        let found = self.look((&project.everything(now).await?, &records), store, census, now).await;
+        let mut swept = Swept { found, ..Swept::default() };
         let due = |found: &Found| found.proved.is_some() && found.since + GRACE <= now;
         if mode == SweepMode::Report || !swept.found.iter().any(due) {
             return Ok(swept);
@@ -93,7 +95,8 @@ impl Sweeper {
         // What is deleted is deleted by a reading of this very moment.
         project.distrust().await;
         let cloud = project.everything(now).await?;
-        swept.found = self.look(&cloud, store, census, now).await;
+        let records = self::records(project).await;
+        swept.found = self.look((&cloud, &records), store, census, now).await;
         let proved: Vec<Orphan> = swept.found.iter().filter(|it| due(it)).map(|it| it.orphan.clone()).collect();
         for orphan in proved {
             for step in deletions(&orphan, &cloud) {
@@ -110,8 +113,14 @@ impl Sweeper {
         Ok(swept)
     }
 
-    async fn look(&mut self, cloud: &CloudFacts, store: &dyn Store, census: &Census, now: Timestamp) -> Vec<Found> {
-        let found = orphans(cloud, &census.living);
+    async fn look(
+        &mut self,
+        (cloud, records): (&CloudFacts, &[Record]),
+        store: &dyn Store,
+        census: &Census,
+        now: Timestamp,
+    ) -> Vec<Found> {
+        let found = orphans(cloud, records, &census.living);
         self.seen.retain(|uid, _| found.iter().any(|orphan| orphan.uid == *uid));
         let mut told = Vec::new();
         for orphan in found {
@@ -127,6 +136,13 @@ impl Sweeper {
         }
         told
     }
+}
+
+/// The records of any platform in all zones. Zones that cannot be read keep nothing else from being swept.
+async fn records(project: &Project) -> Vec<Record> {
+    let records = everywhere(project.cloud(), None, Lane::Drift).await;
+    let told = records.inspect_err(|error| tracing::debug!(reason = error.reason(), %error, "names are not swept"));
+    told.unwrap_or_default()
 }
 
 /// Looks for the bundle that an orphan's servers were made with. A store that does not answer proves nothing.
@@ -145,6 +161,9 @@ async fn prove(orphan: &Orphan, store: &dyn Store, census: &Census) -> Option<Pl
 async fn delete(project: &Project, step: &Step) -> Result<(), CloudError> {
     match step {
         Step::DeleteResource { kind, id, .. } => project.cloud().delete(Lane::Drift, *kind, *id).await.map(|_| ()),
+        Step::ChangeRecord(RecordChange::Delete { zone, name }) => {
+            project.cloud().delete_record(Lane::Drift, zone, name).await.map(|_| ())
+        }
         _ => Ok(()),
     }
 }

@@ -5,6 +5,7 @@
 
 mod adoption;
 mod components;
+mod data;
 mod day_two;
 mod labelled;
 mod leaving;
@@ -69,7 +70,7 @@ pub struct Check {
 }
 
 /// Every invariant that a plan can show.
-pub const CHECKS: [Check; 27] = [
+pub const CHECKS: [Check; 28] = [
     Check { invariant: 1, name: "one-server-per-machine", backs: &[], find: one_server_per_machine },
     Check { invariant: 2, name: "only-what-is-ours", backs: &[Guard::ProofOfOrigin], find: only_what_is_ours },
     Check { invariant: 2, name: "adopted-only-as-named", backs: &[], find: adoption::only_as_named },
@@ -144,7 +145,8 @@ pub const CHECKS: [Check; 27] = [
     Check { invariant: 13, name: "admin-ports-guarded", backs: &[], find: ports::guarded },
     Check { invariant: 13, name: "narrowed-only-when-proved", backs: &[], find: ports::narrowed_only_when_proved },
     Check { invariant: 13, name: "only-the-ingress-is-exposed", backs: &[], find: components::only_ingress_is_exposed },
-    Check { invariant: 0, name: "what-holds-data-is-kept", backs: &[], find: components::data_is_kept },
+    Check { invariant: 0, name: "last-copy-stays", backs: &[Guard::LastCopy], find: data::last_copy_stays },
+    Check { invariant: 0, name: "what-holds-data-is-kept", backs: &[Guard::DataStays], find: data::is_kept },
     Check { invariant: 9, name: "no-rendered-secret", backs: &[], find: components::no_rendered_secret },
     Check {
         invariant: 13,

@@ -1,7 +1,8 @@
 //! The gate of replicated data: whether a machine may be emptied now without taking the last healthy copy of something.
 //!
 //! Every drain asks here, whatever it is for. What has one copy by its own wish pauses with its machine, as it was asked
-//! to; but no machine leaves for good that holds the only copy of a volume.
+//! to; but no machine leaves for good that holds the only copy of a volume. Of several machines that may be emptied at a
+//! time, what is only on those that go ahead counts as gone: each alone would spare another copy that the other takes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -83,12 +84,14 @@ impl fmt::Display for LastCopy {
 }
 
 impl DataFacts {
-    /// Whether the node may be emptied.
+    /// Whether the node may be emptied while those that are away, or about to be, keep nothing either.
     ///
     /// # Errors
     /// [`LastCopy`]: what is only there.
-    pub fn may_drain(&self, node: &str, absence: Absence) -> Result<(), LastCopy> {
-        let alone = |places: &BTreeSet<String>| places.len() == 1 && places.contains(node);
+    pub fn may_drain(&self, node: &str, absence: Absence, away: &BTreeSet<String>) -> Result<(), LastCopy> {
+        let alone = |places: &BTreeSet<String>| {
+            places.contains(node) && places.iter().all(|place| place == node || away.contains(place))
+        };
         for volume in self.volumes.iter().filter(|volume| alone(&volume.healthy_on)) {
             if volume.wanted > 1 || absence == Absence::ForGood {
                 return Err(LastCopy::Volume { name: volume.name.clone(), wanted: volume.wanted });
@@ -121,19 +124,30 @@ mod tests {
     #[test]
     fn the_last_healthy_copy_stays_where_it_is() {
         use Absence::{ForAWhile, ForGood};
-        assert_eq!(volume(3, &["a", "b", "c"]).may_drain("a", ForAWhile), Ok(()));
-        assert_eq!(volume(3, &["a", "b"]).may_drain("a", ForAWhile), Ok(()), "another copy is healthy");
+        let may = |volume: DataFacts, node, absence| volume.may_drain(node, absence, &places(&[]));
+        assert_eq!(may(volume(3, &["a", "b", "c"]), "a", ForAWhile), Ok(()));
+        assert_eq!(may(volume(3, &["a", "b"]), "a", ForAWhile), Ok(()), "another copy is healthy");
         let last = LastCopy::Volume { name: "pvc-1".into(), wanted: 3 };
-        assert_eq!(volume(3, &["a"]).may_drain("a", ForAWhile), Err(last));
-        assert_eq!(volume(3, &["a"]).may_drain("b", ForAWhile), Ok(()), "it holds no healthy copy");
-        assert_eq!(volume(3, &[]).may_drain("a", ForGood), Ok(()), "nothing is left to protect");
+        assert_eq!(may(volume(3, &["a"]), "a", ForAWhile), Err(last));
+        assert_eq!(may(volume(3, &["a"]), "b", ForAWhile), Ok(()), "it holds no healthy copy");
+        assert_eq!(may(volume(3, &[]), "a", ForGood), Ok(()), "nothing is left to protect");
+    }
+
+    #[test]
+    fn a_copy_on_a_machine_that_goes_ahead_is_no_other_copy() {
+        let may = |healthy_on, away| volume(2, healthy_on).may_drain("a", Absence::ForAWhile, &places(away));
+        let last = LastCopy::Volume { name: "pvc-1".into(), wanted: 2 };
+        assert_eq!(may(&["a", "b"], &["b"]), Err(last));
+        assert_eq!(may(&["a", "b", "c"], &["b"]), Ok(()));
+        assert_eq!(may(&["b"], &["b"]), Ok(()), "it holds none itself");
     }
 
     #[test]
     fn a_single_copy_pauses_but_is_never_thrown_away() {
-        assert_eq!(volume(1, &["a"]).may_drain("a", Absence::ForAWhile), Ok(()));
+        let may = |absence| volume(1, &["a"]).may_drain("a", absence, &places(&[]));
+        assert_eq!(may(Absence::ForAWhile), Ok(()));
         let last = LastCopy::Volume { name: "pvc-1".into(), wanted: 1 };
-        assert_eq!(volume(1, &["a"]).may_drain("a", Absence::ForGood), Err(last));
+        assert_eq!(may(Absence::ForGood), Err(last));
     }
 
     #[test]
@@ -147,7 +161,7 @@ mod tests {
                 ready_on: places(ready_on),
             }],
         };
-        let may = |facts: DataFacts| facts.may_drain("a", Absence::ForAWhile);
+        let may = |facts: DataFacts| facts.may_drain("a", Absence::ForAWhile, &places(&[]));
         assert_eq!(may(database(3, &["a", "b"])), Ok(()), "the primary moves over");
         assert_eq!(may(database(1, &["a"])), Ok(()), "it moves with its volume");
         assert_eq!(may(database(3, &["a"])), Err(LastCopy::Database { name: "postgres/main".into(), wanted: 3 }));

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use helix_crds::{DnsProvider, HelixPlatform, Retained};
+use helix_crds::{HelixPlatform, Retained};
 use jiff::Timestamp;
 
 use crate::guard::{self, Guard};
@@ -69,13 +69,6 @@ impl Farewell {
         };
         kept && guard::holds(Guard::RetainedStays)
     }
-}
-
-/// The zone at Hetzner that the platform may have records in, by its specification as it is written down.
-#[must_use]
-pub fn zone(platform: &HelixPlatform) -> Option<&str> {
-    let dns = &platform.spec.dns;
-    dns.zone.as_deref().filter(|_| dns.provider == DnsProvider::Hetzner)
 }
 
 #[cfg(test)]

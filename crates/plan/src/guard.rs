@@ -64,6 +64,10 @@ guards! {
     Paused = "paused",
     /// Too many lost machines of a pool are not replaced.
     TooManyLost = "too-many-lost",
+    /// No machine is emptied that holds the last healthy copy of something.
+    LastCopy = "last-copy-stays",
+    /// What holds data is not pruned.
+    DataStays = "what-holds-data-stays",
 }
 
 /// Whether the guard does its work.

@@ -30,7 +30,7 @@ pub use cluster::{
 };
 
 pub use components::{
-    ComponentFacts, Components, Health, Installed, ObjectId, ObjectState, Rendered, SecretState, Surplus,
+    ComponentFacts, Components, Health, Installed, ObjectId, ObjectState, Rendered, SavedDatabase, SecretState, Surplus,
 };
 pub use dns::{APEX, DnsFacts, Record, host};
 pub use gitops::{Application, GitOpsFacts, Published, TreeFacts};

@@ -57,6 +57,16 @@ pub struct ConcernReport {
     pub state: State,
 }
 
+impl ConcernReport {
+    /// What it is blocked by, if it is.
+    fn block(&self) -> Option<&Block> {
+        match &self.state {
+            State::Blocked(block) => Some(block),
+            State::Done(_) | State::Progressing | State::WaitingOn(_) | State::Unknown(_) => None,
+        }
+    }
+}
+
 /// The states of all concerns, in the order of the registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -112,11 +122,9 @@ impl Report {
     #[must_use]
     pub fn phase(&self, phase: PhaseName) -> PhaseReport {
         let states = || self.concerns.iter().filter(|c| c.concern.phase() == phase && !c.concern.is_aside());
-        if let Some(block) = states().find_map(|c| match &c.state {
-            State::Blocked(block) => Some(block),
-            _ => None,
-        }) {
-            return PhaseReport::Blocked { reason: block.reason(), message: block.to_string() };
+        let blocks: Vec<&Block> = states().filter_map(ConcernReport::block).collect();
+        if let Some(first) = blocks.first() {
+            return PhaseReport::Blocked { reason: first.reason(), message: block::listed(&blocks) };
         }
         if let Some(refusal) = states().find_map(|c| match &c.state {
             State::Unknown(missing @ Missing::Refused { .. }) => Some(missing),
@@ -141,7 +149,26 @@ impl Report {
                 State::Blocked(_) | State::Unknown(_) => {}
             }
         }
+        // What is told for itself holds up no phase, and shows how it is.
+        let aside = self.concerns.iter().filter(|c| c.concern.phase() == phase && c.concern.is_aside());
+        evidence.extend(
+            aside
+                .filter_map(|concern| match &concern.state {
+                    State::Done(seen) => Some(seen),
+                    _ => None,
+                })
+                .flatten()
+                .cloned(),
+        );
         PhaseReport::Ready { evidence }
+    }
+
+    /// All that is blocked, in whatever phase, in words: what stands in the way of what, and the remedies. `None` where
+    /// nothing is.
+    #[must_use]
+    pub fn blocked(&self) -> Option<String> {
+        let blocks: Vec<&Block> = self.concerns.iter().filter_map(ConcernReport::block).collect();
+        (!blocks.is_empty()).then(|| block::listed(&blocks))
     }
 
     /// The state of one concern; `None` where the platform does not go that far.

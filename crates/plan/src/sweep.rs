@@ -16,9 +16,9 @@ use helix_crds::labels;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::names::PlatformIdentity;
-use crate::observed::{CloudFacts, Named, Tags, is_adopted};
+use crate::observed::{CloudFacts, Named, Record, Tags, host, is_adopted};
 use crate::phases::teardown;
-use crate::step::{ResourceKind, Step};
+use crate::step::{RECORD, RecordChange, ResourceKind, Step};
 
 /// How long something must have been an orphan before any of it is deleted: a platform that is being moved or restored has
 /// that long to come back.
@@ -36,6 +36,8 @@ pub struct Orphan {
     pub platform: String,
     /// What is left: kind, id and name.
     pub resources: Vec<(ResourceKind, u64, String)>,
+    /// Names that it still has: each one's zone, and its name there.
+    pub names: Vec<(String, String)>,
     /// When the first was made of what tells when it was made.
     pub oldest: Option<Timestamp>,
 }
@@ -45,6 +47,12 @@ impl Orphan {
     #[must_use]
     pub fn identity(&self, namespace: &str) -> PlatformIdentity {
         PlatformIdentity { namespace: namespace.to_owned(), name: self.platform.clone(), uid: self.uid.clone() }
+    }
+
+    /// How much is left of it.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.resources.len() + self.names.len()
     }
 
     /// Whether a bundle that has been stored since then is the one that its servers were made with.
@@ -57,10 +65,11 @@ impl Orphan {
 impl fmt::Display for Orphan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 8;
-        let names: Vec<String> =
-            self.resources.iter().take(SHOWN).map(|(kind, _, name)| format!("{} {name}", kind.words())).collect();
-        write!(f, "platform {} ({}): {}", self.platform, self.uid, names.join(", "))?;
-        let more = self.resources.len().saturating_sub(SHOWN);
+        let resources = self.resources.iter().map(|(kind, _, name)| format!("{} {name}", kind.words()));
+        let names = self.names.iter().map(|(zone, name)| format!("{RECORD} {}", host(zone, name)));
+        let told: Vec<String> = resources.chain(names).take(SHOWN).collect();
+        write!(f, "platform {} ({}): {}", self.platform, self.uid, told.join(", "))?;
+        let more = self.left().saturating_sub(SHOWN);
         if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
     }
 }
@@ -78,18 +87,33 @@ fn labelled(cloud: &CloudFacts) -> impl Iterator<Item = (ResourceKind, u64, &Str
     servers.chain(balancers).chain(volumes).chain(groups).chain(firewalls).chain(keys).chain(networks)
 }
 
+/// The orphan that something with these labels is of, if it is of one.
+fn orphan_of<'f>(
+    tags: &Tags,
+    living: &BTreeSet<String>,
+    found: &'f mut BTreeMap<String, Orphan>,
+) -> Option<&'f mut Orphan> {
+    let uid = tags.get(labels::PLATFORM_UID).filter(|uid| !living.contains(*uid))?;
+    Some(found.entry(uid.clone()).or_insert_with(|| Orphan {
+        uid: uid.clone(),
+        platform: tags.get(labels::PLATFORM).cloned().unwrap_or_default(),
+        resources: Vec::new(),
+        names: Vec::new(),
+        oldest: None,
+    }))
+}
+
 /// What a project holds of platforms that are not among the living, by UID.
 #[must_use]
-pub fn orphans(cloud: &CloudFacts, living: &BTreeSet<String>) -> Vec<Orphan> {
-    let mut found: BTreeMap<&String, Orphan> = BTreeMap::new();
+pub fn orphans(cloud: &CloudFacts, records: &[Record], living: &BTreeSet<String>) -> Vec<Orphan> {
+    let mut found: BTreeMap<String, Orphan> = BTreeMap::new();
+    for record in records {
+        if let Some(orphan) = orphan_of(&record.labels, living, &mut found) {
+            orphan.names.push((record.zone.clone(), record.name.clone()));
+        }
+    }
     for (kind, id, name, tags, created) in labelled(cloud) {
-        let Some(uid) = tags.get(labels::PLATFORM_UID).filter(|uid| !living.contains(*uid)) else { continue };
-        let orphan = found.entry(uid).or_insert_with(|| Orphan {
-            uid: uid.clone(),
-            platform: tags.get(labels::PLATFORM).cloned().unwrap_or_default(),
-            resources: Vec::new(),
-            oldest: None,
-        });
+        let Some(orphan) = orphan_of(tags, living, &mut found) else { continue };
         orphan.resources.push((kind, id, name.clone()));
         // What was adopted is older than any bundle, and tells nothing of when the platform was made.
         let made = created.filter(|_| !is_adopted(tags));
@@ -98,10 +122,16 @@ pub fn orphans(cloud: &CloudFacts, living: &BTreeSet<String>) -> Vec<Orphan> {
     found.into_values().collect()
 }
 
-/// What of an orphan that is proved to be ours is deleted next: servers, and when there are none, what only they used. The
-/// network stays while anything that is not deleted here hangs on it.
+/// What of an orphan that is proved to be ours is deleted next: its names, so that nobody is sent to what is gone, then
+/// servers, and when there are none, what only they used. The network stays while anything that is not deleted here hangs on it.
 #[must_use]
 pub fn deletions(orphan: &Orphan, cloud: &CloudFacts) -> Vec<Step> {
+    if !orphan.names.is_empty() {
+        let deletion = |(zone, name): &(String, String)| {
+            Step::ChangeRecord(RecordChange::Delete { zone: zone.clone(), name: name.clone() })
+        };
+        return orphan.names.iter().take(MOST_AT_ONCE).map(deletion).collect();
+    }
     let staying = teardown::staying(cloud);
     let goes = |kind: ResourceKind, id: u64| !staying.contains(&Named { kind, id });
     let going: Vec<_> = orphan.resources.iter().filter(|(kind, id, _)| goes(*kind, *id)).collect();
@@ -163,10 +193,10 @@ mod tests {
 
     #[test]
     fn an_orphan_is_what_is_left_of_a_platform_that_is_not_among_the_living() {
-        let found = orphans(&project(), &living());
+        let found = orphans(&project(), &[], &living());
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].uid.as_str(), found[0].resources.len(), found[0].oldest), ("gone", 4, Some(at(102))));
-        assert!(orphans(&project(), &["lives".to_owned(), "gone".to_owned()].into()).is_empty());
+        assert!(orphans(&project(), &[], &["lives".to_owned(), "gone".to_owned()].into()).is_empty());
         assert!(found[0].was_made_under(at(50)));
         assert!(!found[0].was_made_under(at(500)), "a copy that came later proves nothing");
     }
@@ -175,7 +205,7 @@ mod tests {
     fn servers_go_first_then_what_they_used_and_never_what_may_have_been_asked_to_stay() {
         let mut cloud = project();
         let deleted = |cloud: &CloudFacts| -> Vec<String> {
-            let found = orphans(cloud, &living());
+            let found = orphans(cloud, &[], &living());
             deletions(&found[0], cloud).iter().map(ToString::to_string).collect()
         };
         assert_eq!(deleted(&cloud), ["delete server dev-general-2", "delete server dev-general-3"]);
@@ -198,17 +228,33 @@ mod tests {
     }
 
     #[test]
+    fn names_are_left_of_a_platform_too_and_go_first() {
+        let record = |uid: &str, name: &str| {
+            let (zone, name) = ("example.com".to_owned(), name.to_owned());
+            Record { zone, name, addresses: BTreeSet::new(), labels: tags(uid) }
+        };
+        let records = [record("lives", "www"), record("gone", "app"), record("forgotten", "@")];
+        let found = orphans(&project(), &records, &living());
+        let uids: Vec<&str> = found.iter().map(|orphan| orphan.uid.as_str()).collect();
+        assert_eq!(uids, ["forgotten", "gone"]);
+        assert_eq!(found[0].to_string(), "platform dev (forgotten): DNS record example.com");
+        assert!(!found[0].was_made_under(at(0)), "a name tells nothing of when its platform was made");
+        let deleted: Vec<String> = deletions(&found[1], &project()).iter().map(ToString::to_string).collect();
+        assert_eq!(deleted, ["delete DNS record app.example.com"]);
+    }
+
+    #[test]
     fn what_was_adopted_stays_with_what_it_uses_and_proves_nothing() {
         let mut cloud = project();
         let adopted = &mut cloud.servers[1];
         adopted.labels.insert(labels::ADOPTED.to_owned(), "true".to_owned());
         adopted.created = Some(at(1));
         adopted.private = vec![PrivateNet { network: 9, ip: None }];
-        let found = orphans(&cloud, &living());
+        let found = orphans(&cloud, &[], &living());
         assert_eq!(found[0].oldest, Some(at(103)), "it is older than the platform");
         let deleted: Vec<String> = deletions(&found[0], &cloud).iter().map(ToString::to_string).collect();
         assert_eq!(deleted, ["delete server dev-general-3"]);
         cloud.servers.truncate(2);
-        assert!(deletions(&orphans(&cloud, &living())[0], &cloud).is_empty(), "its network stays, too");
+        assert!(deletions(&orphans(&cloud, &[], &living())[0], &cloud).is_empty(), "its network stays, too");
     }
 }

@@ -158,6 +158,17 @@ pub enum Fault {
         /// What the pods' names begin with, as in the name of their Deployment.
         prefix: String,
     },
+    /// Backups of PostgreSQL clusters fail.
+    BackupFails {
+        /// Name of the cluster; absent for all.
+        #[serde(default)]
+        cluster: Option<String>,
+    },
+    /// A model is never pulled.
+    ModelNotPulled {
+        /// Its name, with or without a tag, as it is asked for.
+        model: String,
+    },
     /// Every token is unknown: 401 `unauthorized`.
     TokenRevoked,
     /// Every token may only read: 401 `token_readonly`.
@@ -189,6 +200,8 @@ impl Fault {
             | Self::CertificateNotIssued { .. }
             | Self::ApplicationDegrades { .. }
             | Self::PodCrashes { .. }
+            | Self::BackupFails { .. }
+            | Self::ModelNotPulled { .. }
             | Self::TokenRevoked
             | Self::TokenReadonly => return None,
         };

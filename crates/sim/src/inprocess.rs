@@ -204,7 +204,7 @@ impl Universe {
     pub fn note(&self, what: String) {
         let mut inner = self.lock();
         let (at, number) = (inner.now, inner.counts.calls);
-        inner.trace.add(Called { number, at, name: "--", what });
+        inner.trace.add(Called { number, at, name: "--", changes: false, what });
     }
 
     /// What has been broken first, if anything was.
@@ -322,7 +322,7 @@ impl Universe {
 
     /// One external call that only reads.
     async fn ask<T>(&self, name: &'static str, act: impl FnOnce(&mut Inner) -> T) -> T {
-        self.call(name, act).await
+        self.call(name, false, act).await
     }
 
     /// One external call that changes the outside: the world is held against the invariants before and after it.
@@ -335,11 +335,11 @@ impl Universe {
             inner.watch = watch;
             answer
         };
-        self.call(name, watched).await
+        self.call(name, true, watched).await
     }
 
     /// One external call: counted, and the place where the engine may be killed.
-    async fn call<T>(&self, name: &'static str, act: impl FnOnce(&mut Inner) -> T) -> T {
+    async fn call<T>(&self, name: &'static str, changes: bool, act: impl FnOnce(&mut Inner) -> T) -> T {
         let answer = {
             let mut inner = self.lock();
             inner.counts.calls += 1;
@@ -348,7 +348,7 @@ impl Universe {
             inner.killed |= kill.is_some();
             let at = inner.now;
             let what = kill.map(|kill| format!("the engine is killed {kill:?} it")).unwrap_or_default();
-            inner.trace.add(Called { number, at, name, what });
+            inner.trace.add(Called { number, at, name, changes, what });
             match kill {
                 Some(Kill::Before) => None,
                 Some(Kill::After) => {

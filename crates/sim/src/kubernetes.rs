@@ -17,6 +17,7 @@ mod kubelet;
 mod manifests;
 mod node;
 mod operators;
+mod pod_network;
 mod pods;
 mod process;
 mod programs;
@@ -171,11 +172,13 @@ fn start(setting: &Setting, programs: &Programs, server: ServerId, running: &Run
         address: guest.host().address,
         told_addresses: vec![guest.host().public_ipv4, guest.host().private_ipv4],
         hostname: guest.hostname().to_owned(),
+        root: setting.root.to_path_buf(),
     })?;
     let mut handles = vec![tokio::spawn(Kubelet::new(setting.clone(), server, site.clone()).run())];
     if running.role == Role::ControlPlane {
         handles.push(tokio::spawn(ControlPlane::new(setting.clone(), programs.clone(), server, site.clone()).run()));
         handles.push(tokio::spawn(add_ons::watch(setting.clone(), server, site.clone())));
+        handles.push(tokio::spawn(pod_network::serve(setting.clone(), site.clone())));
         handles.push(tokio::spawn(operators::watch(setting.clone(), server, site.clone())));
         handles.push(tokio::spawn(argo_cd::watch(setting.clone(), server, site)));
     }

@@ -282,6 +282,12 @@ impl World {
         &mut self.faults
     }
 
+    /// The faults that stand, to be asked about.
+    #[must_use]
+    pub(crate) fn standing_faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// The faults that strike a call of the API (its path as a [`crate::faults::CallPattern`] has it), counted as having struck.
     pub fn strike_call(&mut self, method: &str, path: &str) -> Vec<CallFault> {
         self.faults.on_call(&mut self.rng, method, path)

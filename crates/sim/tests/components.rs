@@ -7,6 +7,7 @@ mod support;
 use std::net::Ipv4Addr;
 
 use helix_crds::{HelixPlatform, PhaseName, PhaseState};
+use helix_sim::faults::{Fault, Injection};
 use helix_sim::inprocess::Universe;
 use helix_sim::inprocess::life::Life;
 use helix_sim::world::machine::Inside;
@@ -133,8 +134,10 @@ fn live(life: &mut Life, minutes: i64) {
 fn what_others_change_is_put_right_and_what_they_hold_is_told() {
     let mut life = up(3);
     let traefik = ("apps/v1".to_owned(), "Deployment".to_owned(), Some("traefik".to_owned()), "traefik".to_owned());
+    let renderings = life.universe().with_charts(|charts| charts.renderings);
     change(&life, |inside| inside.objects.get_mut(&traefik).expect("Traefik").digest = None);
-    live(&mut life, 30);
+    live(&mut life, 3);
+    assert_eq!(life.universe().with_charts(|charts| charts.renderings), renderings, "nothing is rendered for it");
     let repaired = |life: &Life| {
         life.events.iter().any(|event| event.reason == "DriftRepaired" && event.message.contains("traefik"))
     };
@@ -183,10 +186,108 @@ fn what_is_switched_off_goes_but_not_what_holds_data() {
     life.until_ready(LONG_ENOUGH).unwrap();
     live(&mut life, 15);
     let held = inside(&life);
-    let of =
-        |component: &str| held.objects.iter().filter(|(_, held)| held.component.as_deref() == Some(component)).count();
-    assert_eq!((of("ollama"), of("langgraph")), (0, 0));
+    let of = |component: &str| {
+        let of_it = held.objects.iter().filter(|(_, held)| held.component.as_deref() == Some(component));
+        of_it.map(|(key, _)| key.1.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!((of("ollama"), of("langgraph")), (vec!["Namespace", "PersistentVolumeClaim"], vec![]));
     let clusters =
         held.objects.keys().filter(|key| key.1 == "Cluster" && key.2.as_deref() == Some("databases")).count();
     assert_eq!(clusters, 1, "the data stays until somebody deletes it");
+}
+
+fn evidence(life: &Life, phase: PhaseName) -> String {
+    let status = life.platform().status.clone().unwrap();
+    let found = status.phases.into_iter().find(|told| told.name == phase).unwrap();
+    found.evidence.into_iter().map(|seen| seen.what).collect::<Vec<_>>().join("\n")
+}
+
+/// Status and message of a condition.
+fn condition(life: &Life, kind: &str) -> (String, String) {
+    let conditions = life.platform().status.clone().unwrap().conditions;
+    let found = conditions.into_iter().find(|it| it.type_ == kind).unwrap();
+    (found.status, found.message)
+}
+
+#[test]
+fn a_model_that_is_not_pulled_is_waited_for_and_named() {
+    let (universe, platform) = full(6);
+    let models = platform.spec.ai.as_ref().unwrap().ollama.as_ref().unwrap().models.clone();
+    let model = models.first().unwrap().clone();
+    let fault = Injection::standing(Fault::ModelNotPulled { model: model.clone() });
+    let fault = universe.with_world(|world, _, _| world.faults().inject(fault));
+    let mut life = Life::new(universe, platform);
+    let waited = format!("ollama is coming up: it has not pulled {model} yet");
+    life.until(LONG_ENOUGH, |platform, _| waits_for(platform) == waited).unwrap();
+    live(&mut life, 10);
+    assert_eq!(waits_for(life.platform()), waited);
+    life.universe().with_world(|world, _, _| world.faults().withdraw(fault));
+    life.until_ready(LONG_ENOUGH).unwrap();
+    let seen = evidence(&life, PhaseName::AiAgentic);
+    assert!(seen.contains(&format!("its models are there: {}", models.join(", "))), "{seen}");
+    let seen = evidence(&life, PhaseName::SecurityWeave);
+    assert!(seen.contains("Service authentik/authentik-server answers at /-/health/ready/"), "{seen}");
+}
+
+#[test]
+fn backups_of_databases_tell_their_age_and_late_ones_hold_up_nothing() {
+    let mut life = up(7);
+    live(&mut life, 5);
+    let seen = evidence(&life, PhaseName::StateAndDataHa);
+    assert!(seen.contains("the newest backup of PostgreSQL cluster main is less than an hour old"), "{seen}");
+    assert_eq!(condition(&life, "DatabasesBackedUp").0, "True");
+    let fails = Injection::standing(Fault::BackupFails { cluster: Some("main".to_owned()) });
+    life.universe().with_world(|world, _, _| world.faults().inject(fails));
+    // The example's schedule is nightly.
+    for day in 1..=2 {
+        let now = life.universe().with_world(|_, _, now| now);
+        life.universe().advance_to(now + SignedDuration::from_hours(24));
+        life.until_ready(LONG_ENOUGH).unwrap();
+        live(&mut life, 2);
+        let late = condition(&life, "DatabasesBackedUp");
+        assert_eq!(late.0, if day == 1 { "True" } else { "False" }, "day {day}: {}", late.1);
+    }
+    let late = "the newest backup of PostgreSQL cluster main is 2 days old, though two were due since";
+    assert_eq!(condition(&life, "DatabasesBackedUp").1, late);
+    assert_eq!(condition(&life, "Ready").0, "True", "nothing waits for a backup");
+}
+
+#[test]
+fn each_of_several_blocked_components_is_told_with_its_remedy() {
+    let (universe, mut platform) = full(8);
+    let ai = platform.spec.ai.as_mut().unwrap();
+    ai.langgraph.as_mut().unwrap().license_secret_ref.name = "not-yet".to_owned();
+    let mut life = Life::new(universe, platform);
+    life.until(LONG_ENOUGH, |platform, _| waits_for(platform).contains("not-yet")).unwrap();
+    // Somebody else takes the place of what is there.
+    let namespace = ("v1".to_owned(), "Namespace".to_owned(), None, "steel-browser".to_owned());
+    change(&life, |inside| {
+        let held = inside.objects.get_mut(&namespace).expect("a namespace");
+        (held.component, held.manager) = (None, "Helm".to_owned());
+    });
+    life.until(LONG_ENOUGH, |platform, _| waits_for(platform).starts_with("2 things wait for somebody: (1) ")).unwrap();
+    let told = waits_for(life.platform());
+    for part in ["key license of Secret helix-system/not-yet", "Create it, or take", "managed by Helm", "hand it over"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(condition(&life, "Degraded"), ("True".to_owned(), told));
+}
+
+#[test]
+fn certificates_of_hubble_are_renewed_before_they_end() {
+    let mut life = Life::new(universe(9), until(PhaseName::SecurityWeave));
+    life.until_ready(LONG_ENOUGH).unwrap();
+    let secret = ("kube-system".to_owned(), "hubble-server-certs".to_owned());
+    let held = |life: &Life| inside(life).secrets.get(&secret).cloned().expect("the Secret");
+    let first = held(&life);
+    for month in 1..=14 {
+        let now = life.universe().with_world(|_, _, now| now);
+        life.universe().advance_to(now + SignedDuration::from_hours(30 * 24));
+        life.until_ready(LONG_ENOUGH).unwrap();
+        live(&mut life, 3);
+        let renewed = held(&life)["tls.crt"] != first["tls.crt"];
+        assert_eq!(renewed, month > 11, "month {month}");
+    }
+    assert_ne!(held(&life)["tls.key"], first["tls.key"], "the key is another one, too");
 }

@@ -39,7 +39,7 @@ fn set_copies(life: &Life, healthy_on: &[&str]) {
         let server = serving.host().server;
         let inside = world.guests_mut(now).inside_at_mut(server).expect("a cluster");
         let healthy_on: BTreeSet<String> = healthy_on.iter().map(|node| (*node).to_owned()).collect();
-        inside.volumes.insert("pvc-1".to_owned(), Replicated { wanted: 2, healthy_on });
+        inside.volumes.insert("pvc-1".to_owned(), Replicated::by_hand(2, healthy_on));
     });
 }
 

@@ -189,18 +189,7 @@ async fn every_chart_renders_the_same_twice_with_what_the_catalogue_counts_on() 
                 || objects.iter().any(|it| it["kind"] == kind && it["metadata"]["name"] == name)
         };
         assert!(objects.iter().all(|it| it["kind"] != "Secret"), "{}", found.component);
-        for probe in found.component.entry().health {
-            let (kind, name) = match probe {
-                Probe::Deployment(name) => ("Deployment", *name),
-                Probe::DaemonSet(name) => ("DaemonSet", *name),
-                Probe::StatefulSet(name) => ("StatefulSet", *name),
-                Probe::Condition { .. }
-                | Probe::StatefulSets
-                | Probe::Told { .. }
-                | Probe::Status { .. }
-                | Probe::NodesReady
-                | Probe::NodesWithoutTaint(_) => continue,
-            };
+        for (kind, name) in found.component.entry().health.iter().filter_map(Probe::workload) {
             assert!(is_there(kind, name), "{} renders no {kind} {name}", found.component);
         }
         let namespace = found.component.entry().home.namespace();

@@ -9,6 +9,7 @@ use helix_engine::{Memory, turn};
 use helix_plan::observed::Intents;
 use helix_plan::phases::Concern;
 use helix_plan::report::{Reach, State, Wait};
+use helix_plan::validated::identity_of;
 use helix_sim::inprocess::life::{Ended, Life};
 use helix_sim::world::zones::{EXAMPLE_ZONE, RrSet};
 use jiff::SignedDuration;
@@ -130,4 +131,56 @@ fn names_that_others_write_are_waited_for() {
     assert_eq!(names(&life), State::WaitingOn(waits));
     write(&life, "app", &address);
     assert!(matches!(names(&life), State::Done(_)), "{:?}", names(&life));
+}
+
+const OTHER_ZONE: &str = "example.org";
+
+fn with_other_zone(life: &Life) {
+    life.universe().with_world(|world, project, now| {
+        world.create_zone(project, OTHER_ZONE, Default::default(), now).expect("a zone");
+    });
+}
+
+#[test]
+fn names_go_from_zones_that_are_named_no_longer() {
+    let mut life = with_ingress(publishing(DnsProvider::Hetzner));
+    live(&mut life, 30);
+    let address = ingress_address(&life);
+    assert_eq!(resolved(&life, HOST), std::slice::from_ref(&address));
+    with_other_zone(&life);
+    life.edit(|platform| {
+        platform.spec.dns.zone = Some(OTHER_ZONE.to_owned());
+        let weave = platform.spec.security_weave.as_mut().expect("a section");
+        let ingress = weave.ingress.as_mut().expect("an ingress");
+        "app.example.org".clone_into(&mut ingress.domains[0].host);
+    });
+    live(&mut life, 15);
+    assert_eq!(resolved(&life, "app.example.org"), std::slice::from_ref(&address));
+    assert!(resolved(&life, HOST).is_empty(), "the former name is gone from the former zone");
+
+    life.edit(|platform| {
+        platform.spec.dns.provider = DnsProvider::Manual;
+        platform.spec.dns.zone = None;
+    });
+    live(&mut life, 15);
+    assert!(resolved(&life, "app.example.org").is_empty(), "somebody else writes it now");
+}
+
+#[test]
+fn a_deletion_finds_the_platforms_names_in_every_zone() {
+    let mut life = Life::new(universe(11), sandbox());
+    live(&mut life, 20);
+    with_other_zone(&life);
+    // As an earlier specification had it made, which this engine has never seen.
+    let labels = identity_of(life.platform()).labels();
+    life.universe().with_world(|world, project, now| {
+        for (name, labels) in [("app", labels), ("mail", Default::default())] {
+            let (name, kind, records) = (name.to_owned(), "A".to_owned(), vec!["198.51.100.4".to_owned()]);
+            let record = RrSet { name, kind, ttl_seconds: None, labels, records };
+            world.create_rrset(project, OTHER_ZONE, record, now).expect("a record");
+        }
+    });
+    assert_eq!(life.until_gone(HOUR), Ok(()));
+    assert!(resolved(&life, "app.example.org").is_empty());
+    assert_eq!(resolved(&life, "mail.example.org"), ["198.51.100.4"], "what is another's stays");
 }

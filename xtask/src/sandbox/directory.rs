@@ -10,16 +10,18 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 
 /// Folders of a sandbox; each is made anew when one starts.
-const FOLDERS: [&str; 5] = ["logs", "pids", "management", "sim", "repositories"];
+const FOLDERS: [&str; 6] = ["logs", "pids", "management", "sim", "repositories", "prometheus"];
 
 /// Files of a sandbox, for who looks around in it.
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "management.kubeconfig",
     "workload.kubeconfig",
     "talosconfig",
     "hetzner.env",
     "object-storage.env",
     "control.json",
+    "operator.address",
+    "prometheus.url",
 ];
 
 /// A sandbox's directory, as an absolute path without links: it is what marks the sandbox's processes.

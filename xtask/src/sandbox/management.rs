@@ -140,7 +140,10 @@ fn api_server(kube: &KubeTools, folder: &Path, port: u16) -> Command {
 }
 
 /// A port that was free a moment ago. That somebody takes it in between is unlikely, and then the API server says so.
-fn free_port() -> Result<u16, Error> {
+///
+/// # Errors
+/// [`Error::File`] when there is none.
+pub(crate) fn free_port() -> Result<u16, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     Ok(listener.map_err(Error::file("find a free port of", "127.0.0.1"))?.port())
 }

@@ -28,6 +28,9 @@ const ACCOUNT: &str = "helix-operator";
 /// NetBird's management service, as platforms name it.
 const NETBIRD: &str = "https://api.netbird.io";
 
+/// The file of a sandbox in which the operator says where it is scraped.
+pub(crate) const ADDRESS: &str = "operator.address";
+
 /// What the operator is called among the processes of a sandbox.
 pub(crate) const PROCESS: &str = "helix-operator";
 
@@ -86,6 +89,12 @@ pub(crate) fn command(programs: &Programs, kubeconfig: &Path, simulator: &Simula
     let arguments = ["--listen=127.0.0.1:0", "--log-format=pretty"];
     operator.env("KUBECONFIG", kubeconfig).envs(repositories::environment(directory)).args(arguments);
     operator.arg("--helm").arg(programs.helm()).arg(format!("--mirror=*={}", simulator.charts()));
-    operator.arg(format!("--mirror={NETBIRD}={}", simulator.mesh()));
+    operator.arg(format!("--mirror={}", mesh_mirror(simulator)));
+    operator.arg("--address-file").arg(directory.path(ADDRESS));
     operator
+}
+
+/// Where NetBird's management service is reached instead.
+pub(crate) fn mesh_mirror(simulator: &Simulator) -> String {
+    format!("{NETBIRD}={}", simulator.mesh())
 }

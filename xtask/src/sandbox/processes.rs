@@ -24,7 +24,7 @@ use crate::sandbox::directory::Directory;
 const MARK: &str = "HELIX_SANDBOX";
 
 /// The order of stopping: each before what it needs. An API server whose etcd is gone does not end when asked to.
-const ORDER: [&str; 4] = ["helix-operator", "helix-sim", "kube-apiserver", "etcd"];
+const ORDER: [&str; 5] = ["prometheus", "helix-operator", "helix-sim", "kube-apiserver", "etcd"];
 
 /// Is there from when a sandbox is being stopped, for the command that watches over it to know why they end.
 const STOPPING: &str = "pids/stopping";

@@ -1,6 +1,7 @@
 //! The simulators of a sandbox: starting `helix-sim`, and how to reach what it simulates.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -70,10 +71,7 @@ impl Simulator {
         let control = directory.path("sim/control.json");
         supervisor.wait("the simulators", LONGEST_START, || control.is_file())?;
         let text = fs::read_to_string(&control).map_err(Error::file("read", &control))?;
-        let simulator: Self = serde_json::from_str(&text).map_err(|error| Error::Content {
-            path: control,
-            problem: format!("it is not what helix-sim writes ({error}); build both from one checkout"),
-        })?;
+        let simulator = Self::parse(&text, &control)?;
         directory.write("control.json", &text)?;
         let variables = [("HCLOUD_ENDPOINT", &simulator.hetzner_endpoint), ("HCLOUD_TOKEN", &simulator.token)];
         directory.write("hetzner.env", &variables.map(|(name, value)| format!("{name}={value}\n")).concat())?;
@@ -86,6 +84,21 @@ impl Simulator {
         ];
         directory.write("object-storage.env", &variables.map(|(name, value)| format!("{name}={value}\n")).concat())?;
         Ok(simulator)
+    }
+
+    /// What the simulators of a sandbox that runs said of themselves.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is something else.
+    pub(crate) fn read(control: &Path) -> Result<Self, Error> {
+        Self::parse(&fs::read_to_string(control).map_err(Error::file("read", control))?, control)
+    }
+
+    fn parse(text: &str, control: &Path) -> Result<Self, Error> {
+        serde_json::from_str(text).map_err(|error| Error::Content {
+            path: control.to_owned(),
+            problem: format!("it is not what helix-sim writes ({error}); build both from one checkout"),
+        })
     }
 
     /// URL of the simulated Hetzner API; ends in `/v1`.

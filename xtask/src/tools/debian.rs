@@ -22,6 +22,8 @@ pub(crate) const CHROMIUM: DebianPackage = DebianPackage { name: "chromium", pro
 pub(crate) const NODE: DebianPackage = DebianPackage { name: "nodejs", program: "node" };
 /// Installs what drives the browser.
 pub(crate) const NPM: DebianPackage = DebianPackage { name: "npm", program: "npm" };
+/// By which badges are observed.
+pub(crate) const PROMETHEUS: DebianPackage = DebianPackage { name: "prometheus", program: "prometheus" };
 /// In which Argo CD keeps what it has rendered.
 pub(crate) const REDIS: DebianPackage = DebianPackage { name: "redis-server", program: "redis-server" };
 

@@ -6,6 +6,8 @@
 // Each test file is a crate of its own and uses its part of this.
 #![allow(dead_code)]
 
+pub(crate) mod badges;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -149,6 +151,7 @@ impl Sandbox {
     pub(crate) fn helix(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut helix = Command::new(directory("HELIX_BIN_DIR").join("helix"));
         helix.env("KUBECONFIG", self.root().join("management.kubeconfig")).stdin(Stdio::null());
+        helix.env("XDG_CACHE_HOME", self.parent.path().join("cache"));
         let output = helix.args(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
@@ -351,11 +354,16 @@ pub(crate) fn until<Answer, Reason: std::fmt::Display>(
 
 /// A request, by nothing that Helix itself uses.
 fn http(method: &str, url: &str, token: &str, body: &str) -> (u16, Value) {
+    http_as(method, url, &format!("Bearer {token}"), body)
+}
+
+/// The same with another way to say who asks.
+fn http_as(method: &str, url: &str, authorization: &str, body: &str) -> (u16, Value) {
     let (authority, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(authority).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let request = format!(
-        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\
+        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nAuthorization: {authorization}\r\nContent-Length: {}\r\n\
          Content-Type: application/json\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );

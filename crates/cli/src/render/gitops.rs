@@ -1,10 +1,10 @@
 //! `helix render --gitops`: the tree that the operator publishes, for whoever merges it by hand, or reviews it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use helix_clients::charts::{ChartOptions, ChartStore};
+use helix_clients::charts::ChartStore;
 use helix_clients::mirrors::Mirrors;
 use helix_engine::chart_request;
 use helix_engine::seams::{Charts as _, Rendering};
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use super::directory;
 use crate::Outcome;
 use crate::arguments::RenderArguments;
+use crate::charts;
 use crate::error::CliError;
 use crate::output;
 use crate::sight;
@@ -26,12 +27,8 @@ pub(super) async fn run(arguments: &RenderArguments, directory: &Path) -> Result
     if !sight.validated.refused.is_empty() {
         return Err(CliError::Layers(sight.validated.refused));
     }
-    let charts = &arguments.charts;
-    let mirrors: Mirrors = charts.mirror.iter().cloned().collect();
-    let absolute =
-        |path: &PathBuf| std::path::absolute(path).map_err(|source| CliError::Write { path: path.clone(), source });
-    let cache = charts.cache_dir.as_ref().map(absolute).transpose()?;
-    let store = ChartStore::new(ChartOptions { helm: charts.helm.clone(), cache, mirrors })?;
+    let mirrors: Mirrors = arguments.charts.mirror.iter().cloned().collect();
+    let store = ChartStore::new(charts::options(&arguments.charts.rendering, mirrors))?;
     let rendered = render(Arc::new(store), &sight.validated).await?;
     let components = sight.validated.components.iter();
     let manifests: BTreeMap<Component, Vec<Value>> = components

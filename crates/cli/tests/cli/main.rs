@@ -1,9 +1,11 @@
-//! The program as its users meet it: what it prints, what it writes, and its exit codes. Nothing else is started.
+//! The program as its users meet it: what it prints, what it writes, and its exit codes. Nothing else is started, but the
+//! shell that runs what documents say.
 
 // Helpers of a test fail the way tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod diagram;
+mod documents;
 mod explain;
 mod input;
 mod plan;

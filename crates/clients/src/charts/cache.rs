@@ -2,7 +2,7 @@
 //! were made from, and what each chart hashed to when it was first found.
 //!
 //! A file is complete or not there. One that is damaged counts as not there: everything in it can be had again, but for
-//! what a chart first hashed to. Nothing on disk is ever removed here: a cache is thrown away as a whole.
+//! what a chart first hashed to. That is never removed; archives and renderings are, once nobody asks for them.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, Permissions};
@@ -10,6 +10,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use helix_engine::seams::{ChartRequest, Rendering};
 use helix_plan::components::values::UnknownKey;
@@ -19,8 +20,12 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
+use super::pruning::{self, BOUNDS};
+
 /// Bytes of renderings that are kept in memory; what was not used for longest leaves first.
 const MOST_IN_MEMORY: usize = 256 << 20;
+/// What is used in memory is noted on disk as asked for once in so long.
+const NOTED_EVERY: Duration = Duration::from_secs(3_600);
 /// Changes whenever the same output of Helm would be read into something else.
 const READING: &str = "1";
 
@@ -68,6 +73,8 @@ struct Held {
     rendering: Arc<Rendering>,
     bytes: usize,
     used: u64,
+    /// When its file was last noted as asked for.
+    noted: Instant,
 }
 
 #[derive(Default)]
@@ -88,16 +95,24 @@ pub(super) struct Cache {
 
 impl Cache {
     /// In that directory, which is made if need be and is for this user's eyes only; else in one that goes with the
-    /// process, and with it what charts hashed to when they were first found.
+    /// process, and with it what charts hashed to when they were first found. What it holds out of bounds is removed.
     pub(super) fn open(directory: Option<PathBuf>) -> io::Result<Self> {
         let temporary = if directory.is_none() { Some(TempDir::with_prefix("helix-charts-")?) } else { None };
         let root = directory.or_else(|| Some(temporary.as_ref()?.path().to_owned())).unwrap_or_default();
+        // Helm works in a directory of its own and finds archives from there.
+        let root = std::path::absolute(root)?;
         for part in ["", "archives", "first-found", "helm", "renderings"] {
             let path = root.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
             fs::set_permissions(&path, Permissions::from_mode(0o700))?;
         }
-        Ok(Self { root, memory: Mutex::default(), _temporary: temporary })
+        let cache = Self { root, memory: Mutex::default(), _temporary: temporary };
+        cache.prune();
+        Ok(cache)
+    }
+
+    fn prune(&self) {
+        pruning::prune(&["archives", "renderings"].map(|part| self.root.join(part)), BOUNDS);
     }
 
     /// A directory for Helm's own files.
@@ -112,7 +127,9 @@ impl Cache {
 
     /// The content of an archive, if it is there and still hashes to its name.
     pub(super) fn read_archive(&self, digest: &str) -> Option<Vec<u8>> {
-        fs::read(self.archive(digest)).ok().filter(|content| sha256(content) == digest)
+        let path = self.archive(digest);
+        pruning::asked(&path);
+        fs::read(path).ok().filter(|content| sha256(content) == digest)
     }
 
     pub(super) fn keep_archive(&self, digest: &str, content: &[u8]) -> io::Result<()> {
@@ -152,6 +169,7 @@ impl Cache {
             unknown_values: unknown.map(|(path, nearest)| UnknownKey { path, nearest }).collect(),
             manifests: stored.manifests,
         });
+        self.note(key, &rendering);
         self.hold(key, &rendering, content.len());
         Some(rendering)
     }
@@ -165,7 +183,9 @@ impl Cache {
         };
         let content = serde_json::to_vec(&stored)?;
         self.hold(key, rendering, content.len());
-        write(&self.rendering_file(key), &content)
+        write(&self.rendering_file(key), &content)?;
+        self.prune();
+        Ok(())
     }
 
     /// A rendering that is in memory.
@@ -175,13 +195,23 @@ impl Cache {
         let now = memory.uses;
         let held = memory.renderings.get_mut(key)?;
         held.used = now;
+        if held.noted.elapsed() >= NOTED_EVERY {
+            held.noted = Instant::now();
+            self.note(key, &held.rendering);
+        }
         Some(Arc::clone(&held.rendering))
+    }
+
+    /// Notes that a rendering is asked for, and with it its archive, which other values would be rendered from.
+    fn note(&self, key: &Key, rendering: &Rendering) {
+        pruning::asked(&self.rendering_file(key));
+        pruning::asked(&self.archive(&rendering.chart_digest));
     }
 
     fn hold(&self, key: &Key, rendering: &Arc<Rendering>, bytes: usize) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.uses += 1;
-        let held = Held { rendering: Arc::clone(rendering), bytes, used: memory.uses };
+        let held = Held { rendering: Arc::clone(rendering), bytes, used: memory.uses, noted: Instant::now() };
         memory.renderings.insert(key.clone(), held);
         while memory.renderings.len() > 1
             && memory.renderings.values().map(|held| held.bytes).sum::<usize>() > MOST_IN_MEMORY

@@ -148,7 +148,8 @@ impl Helm {
 /// The program's file: the environment that it gets holds no PATH to look it up in.
 fn found(named: &Path) -> Option<PathBuf> {
     if named.components().count() > 1 {
-        return Some(named.to_owned());
+        // It is started in another directory.
+        return std::path::absolute(named).ok();
     }
     std::env::split_paths(&std::env::var_os("PATH")?).map(|directory| directory.join(named)).find(|file| file.is_file())
 }

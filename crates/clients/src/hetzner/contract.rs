@@ -162,6 +162,7 @@ fn lists() -> Vec<Request> {
         catalogue::server_types(),
         volumes::list(),
         load_balancers::list(),
+        zones::all(),
         cloud::of_helix(zones::list("example.com")),
     ];
     labelled.into_iter().chain(plain).map(|list| list.with("page", "2").with("per_page", "50")).collect()
@@ -293,6 +294,7 @@ fn every_sample_list_can_be_read() {
     let volume = Volume::from(page::<VolumeWire>(&samples, "/volumes"));
     let record = page::<zones::RrSetWire>(&samples, "/zones/{id_or_name}/rrsets").into_facts("example.com");
     assert!(!record.labels.is_empty(), "{record:?}");
+    assert!(!page::<zones::ZoneWire>(&samples, "/zones").name.is_empty());
     assert!(volume.size_gb > 0 && volume.server.is_some(), "{volume:?}");
 }
 

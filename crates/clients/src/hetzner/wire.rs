@@ -21,7 +21,8 @@ pub(super) struct Page<T> {
         alias = "server_types",
         alias = "servers",
         alias = "ssh_keys",
-        alias = "volumes"
+        alias = "volumes",
+        alias = "zones"
     )]
     pub(super) items: Vec<T>,
     pub(super) meta: Meta,

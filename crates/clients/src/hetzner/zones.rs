@@ -5,6 +5,7 @@ use helix_engine::seams::{Accepted, CloudError, Zones};
 use helix_plan::observed::{Record, Tags};
 use helix_plan::step::Lane;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::HetznerProject;
@@ -40,6 +41,12 @@ impl RrSetWire {
     }
 }
 
+/// A zone, as far as Helix reads it.
+#[derive(Debug, Deserialize)]
+pub(super) struct ZoneWire {
+    pub(super) name: String,
+}
+
 #[derive(Debug, Deserialize)]
 struct One {
     rrset: RrSetWire,
@@ -52,6 +59,10 @@ fn subject(zone: &str, name: &str) -> Subject {
 
 fn values(record: &Record) -> Vec<Value> {
     record.addresses.iter().map(|address| json!({"value": address.to_string()})).collect()
+}
+
+pub(super) fn all() -> Request {
+    Request::get("/zones", Subject::all("zone"))
 }
 
 pub(super) fn list(zone: &str) -> Request {
@@ -79,19 +90,36 @@ pub(super) fn delete(zone: &str, name: &str) -> Request {
     Request::delete(format!("/zones/{zone}/rrsets/{name}/A"), subject(zone, name))
 }
 
-#[async_trait]
-impl Zones for HetznerProject {
-    async fn records(&self, lane: Lane, zone: &str) -> Result<Vec<Record>, CloudError> {
-        let mut records = Vec::new();
+impl HetznerProject {
+    /// All pages of a list.
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        lane: Lane,
+        request: impl Fn() -> Request + Send + Sync,
+    ) -> Result<Vec<T>, CloudError> {
+        let mut items = Vec::new();
         for number in 1..=MOST_PAGES {
-            let request = of_helix(list(zone)).with("page", number.to_string()).with("per_page", PER_PAGE);
-            let page: Page<RrSetWire> = self.transport.call(lane, &request).await?;
-            records.extend(page.items.into_iter().map(|it| it.into_facts(zone)));
+            let request = request().with("page", number.to_string()).with("per_page", PER_PAGE);
+            let page: Page<T> = self.transport.call(lane, &request).await?;
+            items.extend(page.items);
             if page.meta.pagination.next_page.is_none() {
-                return Ok(records);
+                return Ok(items);
             }
         }
         Err(self.transport.malformed(&format!("a list of more than {MOST_PAGES} pages")))
+    }
+}
+
+#[async_trait]
+impl Zones for HetznerProject {
+    async fn zones(&self, lane: Lane) -> Result<Vec<String>, CloudError> {
+        let zones: Vec<ZoneWire> = self.pages(lane, all).await?;
+        Ok(zones.into_iter().map(|zone| zone.name).collect())
+    }
+
+    async fn records(&self, lane: Lane, zone: &str) -> Result<Vec<Record>, CloudError> {
+        let records: Vec<RrSetWire> = self.pages(lane, || of_helix(list(zone))).await?;
+        Ok(records.into_iter().map(|it| it.into_facts(zone)).collect())
     }
 
     async fn record(&self, lane: Lane, zone: &str, name: &str) -> Result<Option<Record>, CloudError> {

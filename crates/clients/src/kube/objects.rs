@@ -4,15 +4,18 @@
 //! Objects of any kind are JSON here, as the API server has them. What is remembered of a cluster (its kinds, which kinds a
 //! component has had, how the last applies ended) saves calls and never decides: see each part for what its loss costs.
 
+mod ask;
 mod cluster;
 mod compare;
 mod conflicts;
 mod kinds;
 mod likeness;
+mod marks;
 mod memory;
 mod probes;
 mod quantity;
 mod record;
+mod saved;
 mod secrets;
 mod surplus;
 
@@ -21,9 +24,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use helix_crds::labels::COMPONENT;
-use helix_engine::seams::{Manifest, Objects, SecretData, WorkloadError, WorkloadRoute};
-use helix_plan::components::{Component, Probe};
-use helix_plan::observed::{Health, ObjectId, ObjectState, Surplus};
+use helix_engine::seams::{Answer, Manifest, Marks, Objects, SecretData, WorkloadError, WorkloadRoute};
+use helix_plan::components::{Component, Probe, Question};
+use helix_plan::observed::{Health, ObjectId, ObjectState, SavedDatabase, Surplus};
 use kube::api::Patch;
 use serde_json::Value;
 
@@ -57,6 +60,27 @@ impl Objects for WorkloadClients {
         // A kind that is gone has taken its objects with it.
         let Some(kind) = cluster.kind(&object.api_version, &object.kind).await? else { return Ok(()) };
         cluster.delete(&kind, object, uid).await
+    }
+
+    async fn marks(&self, route: &WorkloadRoute) -> Result<Marks, WorkloadError> {
+        self.cluster(route)?.marks().await
+    }
+
+    async fn ask_service(
+        &self,
+        route: &WorkloadRoute,
+        namespace: &str,
+        question: &Question,
+    ) -> Result<Answer, WorkloadError> {
+        self.cluster(route)?.ask(namespace, question).await
+    }
+
+    async fn saved_databases(
+        &self,
+        route: &WorkloadRoute,
+        namespace: &str,
+    ) -> Result<Vec<SavedDatabase>, WorkloadError> {
+        self.cluster(route)?.saved_databases(namespace).await
     }
 
     async fn probe(&self, route: &WorkloadRoute, namespace: &str, probe: &Probe) -> Result<Health, WorkloadError> {

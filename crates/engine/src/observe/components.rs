@@ -1,8 +1,10 @@
 //! Looking at the components of a cluster: what their charts render to, as far as that is known without running Helm, how
 //! their objects stand, and how healthy they are.
 //!
-//! Health is looked at in every turn. Objects are compared when something was applied or is not as it should be, and with
-//! each sweep; in between they are taken to be as they were.
+//! Health is looked at in every turn. Objects are compared when something was applied or is not as it should be, when their
+//! marks say that somebody has changed them, and with each sweep; in between they are taken to be as they were.
+
+mod health;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +13,12 @@ use futures::StreamExt as _;
 use futures::stream;
 use helix_crds::PhaseName;
 use helix_plan::SWEEP;
-use helix_plan::components::{Component, Probe, Stage, Wanted, Writer, asked, stage, writer};
+use helix_plan::components::{Component, Stage, Wanted, Writer, asked, stage, writer};
 use helix_plan::observed::{
-    ComponentFacts, Components, Fact, Health, Installed, KubernetesFacts, Missing, ObjectId, ObjectState, SecretState,
+    ComponentFacts, Components, Fact, Health, Installed, KubernetesFacts, Missing, ObjectId, ObjectState,
+    SavedDatabase, SecretState,
 };
-use helix_plan::validated::ValidatedPlatform;
+use helix_plan::validated::{Layers, ValidatedPlatform};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Access;
@@ -30,6 +33,9 @@ const AT_ONCE: usize = 8;
 /// How soon objects that are not as they should be are compared again, though nothing was applied: somebody else may have
 /// put them right, or made their kind known.
 const COMPARE_AGAIN: SignedDuration = SignedDuration::from_secs(2);
+
+/// How often the marks of what is installed are looked at: a change by hand is put right that soon.
+const MARKS: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is known of all components.
 pub(super) async fn look(
@@ -49,6 +55,9 @@ pub(super) async fn look(
         (Fact::Missing(missing), _) => Err(missing.clone()),
         (Fact::Known { .. }, None) => Err(Missing::NotThereYet),
     };
+    if let Ok(route) = &route {
+        look_at_marks(seams, route, memory, now).await;
+    }
     let due = |component: Component| memory.installations.get(&component).is_none_or(|it| it.is_due(now));
     let wanted = platform.components.iter().map(|wanted| (wanted.component, Some(wanted)));
     let asked = asked(&platform.layers);
@@ -59,6 +68,7 @@ pub(super) async fn look(
             component,
             wanted,
             writer: writer(component, &platform.layers),
+            layers: &platform.layers,
             composed: memory.installations.get(&component).and_then(|it| it.composed.clone()),
             last: memory.installations.get(&component).filter(|_| !due(component)).and_then(|it| it.compared.clone()),
         })
@@ -74,7 +84,7 @@ pub(super) async fn look(
     let mut components = Components::new();
     for (subject, surveyed) in subjects.iter().zip(surveyed) {
         let installed = match surveyed {
-            Ok((compared, health)) => Fact::known(remembered(subject, compared, health, memory, now), now),
+            Ok(survey) => Fact::known(remembered(subject, survey, memory, now), now),
             Err(missing) => Fact::Missing(missing),
         };
         let rendered = match &subject.composed {
@@ -108,14 +118,27 @@ async fn put_together(seams: &Seams, platform: &ValidatedPlatform, memory: &mut 
     }
 }
 
+/// Reads the marks of what is installed, unless that was done lately: what has another mark than when it was compared last
+/// is compared again. One that could not be read says nothing, and neither does a look that failed: the sweep comes anyway.
+async fn look_at_marks(seams: &Seams, route: &WorkloadRoute, memory: &mut Memory, now: Timestamp) {
+    let settled = memory.installations.values().any(|it| it.compared.as_ref().is_some_and(Compared::is_as_wanted));
+    if !settled || memory.marked_at.is_some_and(|at| at + MARKS > now) {
+        return;
+    }
+    memory.marked_at = Some(now);
+    match seams.objects.marks(route).await {
+        Ok(marks) => {
+            for (component, installation) in &mut memory.installations {
+                installation.note(marks.get(component).copied());
+            }
+        }
+        Err(error) => tracing::debug!(reason = error.reason(), %error, "marks of components are not known"),
+    }
+}
+
 /// Keeps what was found for the next turn, and tells it.
-fn remembered(
-    subject: &Subject<'_>,
-    compared: Compared,
-    health: Vec<Health>,
-    memory: &mut Memory,
-    now: Timestamp,
-) -> Installed {
+fn remembered(subject: &Subject<'_>, survey: Survey, memory: &mut Memory, now: Timestamp) -> Installed {
+    let Survey { compared, health, saved } = survey;
     let installation = memory.installations.entry(subject.component).or_default();
     installation.again_at = match (&subject.last, compared.is_as_wanted()) {
         (Some(_), _) => installation.again_at,
@@ -128,7 +151,14 @@ fn remembered(
     }
     installation.compared = Some(compared.clone());
     let Compared { objects, surplus, secrets } = compared;
-    Installed { objects, surplus, secrets, health }
+    Installed { objects, surplus, secrets, health, saved }
+}
+
+/// What a look at one component found.
+struct Survey {
+    compared: Compared,
+    health: Vec<Health>,
+    saved: Vec<SavedDatabase>,
 }
 
 /// One component to be looked at.
@@ -137,34 +167,48 @@ struct Subject<'a> {
     /// None where nothing asks for it.
     wanted: Option<&'a Wanted>,
     writer: Writer,
+    layers: &'a Layers,
     composed: Option<Arc<Composed>>,
     /// How its objects stood, where that still counts.
     last: Option<Compared>,
 }
 
 impl Subject<'_> {
-    async fn survey(&self, sources: Sources<'_>, now: Timestamp) -> Result<(Compared, Vec<Health>), Missing> {
+    async fn survey(&self, sources: Sources<'_>, now: Timestamp) -> Result<Survey, Missing> {
         let Some(wanted) = self.wanted else {
-            let compared = self.compare(sources, &[]).await.map_err(|trouble| unreachable(&trouble))?;
-            return Ok((compared, Vec::new()));
+            let compared = self.compare(sources, &[], now).await.map_err(|trouble| unreachable(&trouble))?;
+            return Ok(Survey { compared, health: Vec::new(), saved: Vec::new() });
         };
         // What it would be is not known: nothing of it can be said to be right, wrong or too much.
         if self.composed.is_none() {
             return Err(Missing::NotThereYet);
         }
-        let compared = self.compare(sources, &wanted.secrets).await.map_err(|trouble| unreachable(&trouble))?;
-        let health = match self.is_begun(&compared) {
-            true => health(sources.seams, sources.route, self.component).await,
-            false => Ok(Vec::new()),
-        };
+        let compared = self.compare(sources, &wanted.secrets, now).await.map_err(|trouble| unreachable(&trouble))?;
+        let (mut found, mut saved) = (Vec::new(), Vec::new());
+        if self.is_begun(&compared) {
+            found = health::of(sources.seams, sources.route, self.component, self.layers)
+                .await
+                .map_err(|error| unreachable(&error.into()))?;
+            saved = self.saved(sources).await.map_err(|error| unreachable(&error.into()))?;
+        }
         tracing::trace!(component = %self.component, %now, "surveyed");
-        health.map(|health| (compared, health)).map_err(|error| unreachable(&error.into()))
+        Ok(Survey { compared, health: found, saved })
+    }
+
+    /// Its databases and their backups, where any are to be backed up.
+    async fn saved(&self, sources: Sources<'_>) -> Result<Vec<SavedDatabase>, WorkloadError> {
+        let backed_up = self.layers.postgres.iter().any(|database| database.backup.is_some());
+        if self.component != Component::Databases || !backed_up {
+            return Ok(Vec::new());
+        }
+        sources.seams.objects.saved_databases(sources.route, self.component.entry().home.namespace()).await
     }
 
     async fn compare(
         &self,
         sources: Sources<'_>,
         secrets: &[helix_plan::components::SecretWanted],
+        now: Timestamp,
     ) -> Result<Compared, Trouble> {
         if let Some(last) = &self.last {
             return Ok(last.clone());
@@ -181,7 +225,7 @@ impl Subject<'_> {
         let surplus = if self.wanted.is_some() && self.writer == Writer::ArgoCd { Vec::new() } else { surplus };
         let mut states = BTreeMap::new();
         for secret in secrets {
-            states.insert((secret.namespace.to_owned(), secret.name.clone()), sources.state(secret).await?);
+            states.insert((secret.namespace.to_owned(), secret.name.clone()), sources.state(secret, now).await?);
         }
         Ok(Compared { objects, surplus, secrets: states })
     }
@@ -192,23 +236,6 @@ impl Subject<'_> {
             stage(id) == Stage::Workloads && !matches!(state, ObjectState::Missing | ObjectState::UnknownKind)
         };
         compared.objects.iter().any(there) || compared.is_as_wanted()
-    }
-}
-
-async fn health(seams: &Seams, route: &WorkloadRoute, component: Component) -> Result<Vec<Health>, WorkloadError> {
-    let entry = component.entry();
-    let mut found = Vec::with_capacity(entry.health.len());
-    for probe in entry.health {
-        found.push(one(seams, route, entry.home.namespace(), probe).await?);
-    }
-    Ok(found)
-}
-
-/// A kind that nobody knows yet has nothing healthy.
-async fn one(seams: &Seams, route: &WorkloadRoute, namespace: &str, probe: &Probe) -> Result<Health, WorkloadError> {
-    match seams.objects.probe(route, namespace, probe).await {
-        Err(error @ WorkloadError::UnknownKind { .. }) => Ok(Health::Unhealthy { why: error.to_string() }),
-        answer => answer,
     }
 }
 
@@ -236,6 +263,15 @@ impl Installation {
     /// Whether its objects have to be compared.
     fn is_due(&self, now: Timestamp) -> bool {
         self.compared.is_none() || self.again_at.is_none_or(|at| at <= now)
+    }
+
+    /// Its objects have this mark now: one that differs from the mark before its last comparison has to be compared again.
+    fn note(&mut self, mark: Option<u64>) {
+        let settled = self.compared.as_ref().is_some_and(Compared::is_as_wanted);
+        if settled && self.mark != Some(mark) {
+            self.compared = None;
+        }
+        self.mark = Some(mark);
     }
 
     /// It is to be something else from now on.

@@ -1,5 +1,5 @@
 //! What status, conditions and events say of snapshots of etcd: how old the newest is, when the next is due, and what stands
-//! in its way. They hold up no phase, so they are told apart from the phases.
+//! in its way; and what conditions say of backups of databases. They hold up no phase, so they are told apart from the phases.
 
 use helix_crds::{BackupStatus, HelixPlatformStatus, SnapshotStatus};
 use helix_plan::observed::Missing;
@@ -12,6 +12,9 @@ use super::{Event, Told};
 
 /// The condition that says whether etcd is saved as often as the schedule asks for.
 pub(super) const CONDITION: &str = "EtcdBackedUp";
+
+/// The condition that says whether databases are backed up as often as their schedules ask for.
+pub(super) const DATABASES: &str = "DatabasesBackedUp";
 
 /// What the bucket tells; what it told last where it does not.
 pub(super) fn status(told: &Told<'_>) -> Option<BackupStatus> {
@@ -59,6 +62,22 @@ pub(super) fn judge(told: &Told<'_>) -> Option<(Option<bool>, &'static str, Stri
         State::WaitingOn(wait) => (Some(false), "Late", wait.to_string()),
         State::Blocked(block) => (Some(false), block.reason(), block.to_string()),
         State::Progressing => (Some(false), "Late", "old snapshots are being deleted".to_owned()),
+    })
+}
+
+/// Whether databases are backed up, with the reason and the message of the condition; `None` where nobody asks for it.
+pub(super) fn judge_databases(told: &Told<'_>) -> Option<(Option<bool>, &'static str, String)> {
+    told.validated.layers.postgres.iter().find(|database| database.backup.is_some())?;
+    Some(match told.plan.report.of(Concern::DatabaseBackups)? {
+        State::Done(seen) => {
+            let seen = seen.iter().map(|seen| seen.what.as_str()).collect::<Vec<_>>().join(", ");
+            (Some(true), "Saved", seen)
+        }
+        State::WaitingOn(wait @ Wait::DatabaseBackups(_)) => (Some(false), "Late", wait.to_string()),
+        State::WaitingOn(wait) => (Some(false), "NoDatabase", wait.to_string()),
+        State::Unknown(missing) => (None, "NotObserved", missing.to_string()),
+        State::Blocked(block) => (Some(false), block.reason(), block.to_string()),
+        State::Progressing => return None,
     })
 }
 

@@ -106,16 +106,21 @@ pub(super) fn of_turn(told: &Told<'_>, reports: &[(PhaseName, PhaseReport)]) -> 
     let versions = &told.validated.versions;
     let versions = format!("Kubernetes v{} runs on Talos v{}", versions.kubernetes, versions.talos);
     let (approved, asked, approval) = approvals::judge(told.plan);
+    // Whatever is blocked in later phases is for somebody to put right in the meantime, too.
+    let degraded = told.plan.report.blocked().filter(|_| blocked).unwrap_or_else(|| waiting.clone());
     let mut conditions = vec![
         maker.make("Ready", ready_truth, reason, &waiting),
         maker.make("Progressing", (!ready && !blocked).into(), reason, &waiting),
-        maker.make("Degraded", blocked.into(), reason, &waiting),
+        maker.make("Degraded", blocked.into(), reason, &degraded),
         maker.make(approvals::CONDITION, approved.into(), asked, &approval),
         maker.make("BudgetAvailable", budget_left.into(), if budget_left { "Available" } else { "Exhausted" }, &budget),
         maker.make("VersionsSupported", Truth::True, "Supported", &versions),
     ];
     conditions.extend(backups::judge(told).map(|(saved, reason, message)| {
         maker.make(backups::CONDITION, saved.map_or(Truth::Unknown, Truth::from), reason, &message)
+    }));
+    conditions.extend(backups::judge_databases(told).map(|(saved, reason, message)| {
+        maker.make(backups::DATABASES, saved.map_or(Truth::Unknown, Truth::from), reason, &message)
     }));
     conditions.extend(reports.iter().map(|(name, report)| maker.phase(*name, report)));
     conditions

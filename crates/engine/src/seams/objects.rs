@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use helix_plan::components::{Component, Probe};
-use helix_plan::observed::{Health, ObjectId, ObjectState, Surplus};
+use helix_plan::components::{Component, Probe, Question};
+use helix_plan::observed::{Health, ObjectId, ObjectState, SavedDatabase, Surplus};
 use helix_plan::secrets::Secret;
 use serde_json::Value;
 
@@ -27,6 +27,33 @@ pub struct Manifest {
 
 /// Values of a Secret by key. Its `Debug` shows the keys only, for [`Secret`] redacts itself.
 pub type SecretData = BTreeMap<String, Secret>;
+
+/// What a Service answered to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status of HTTP: the Service's own, or the API server's where it did not get through to the Service.
+    pub code: u16,
+    /// The body, of at most [`Answer::LONGEST`] bytes.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The longest body that is read, in bytes: a longer one is no answer.
+    pub const LONGEST: usize = 1 << 20;
+
+    /// Whether the Service is there and content with itself.
+    #[must_use]
+    pub fn health(&self, namespace: &str, question: &Question) -> Health {
+        let Question { service, path, .. } = question;
+        match self.code {
+            200..300 => Health::Healthy { evidence: format!("Service {namespace}/{service} answers at {path}") },
+            code => Health::Unhealthy { why: format!("Service {namespace}/{service} answers {code} at {path}") },
+        }
+    }
+}
+
+/// Marks of the objects of components: what is alike has not been changed.
+pub type Marks = BTreeMap<Component, u64>;
 
 /// The workload cluster's API, as far as components need it.
 #[async_trait]
@@ -50,7 +77,27 @@ pub trait Objects: Send + Sync {
     /// Deletes an object, if it is still the one of that UID; one that is gone is success. What it owns goes with it.
     async fn delete(&self, route: &WorkloadRoute, object: &ObjectId, uid: &str) -> Result<(), WorkloadError>;
 
-    /// Looks at a component's health.
+    /// A mark for each component, by its label, over all objects that carry it: another one after somebody has changed, made
+    /// or removed any of them. Reads metadata alone, in pages. That a mark is another one does not say that anything differs.
+    async fn marks(&self, route: &WorkloadRoute) -> Result<Marks, WorkloadError>;
+
+    /// Asks a Service of a namespace by `GET`, through the API server: no other way into the cluster is needed. Takes a few
+    /// seconds at most.
+    async fn ask_service(
+        &self,
+        route: &WorkloadRoute,
+        namespace: &str,
+        question: &Question,
+    ) -> Result<Answer, WorkloadError>;
+
+    /// The PostgreSQL clusters of a namespace, and their newest backups.
+    async fn saved_databases(
+        &self,
+        route: &WorkloadRoute,
+        namespace: &str,
+    ) -> Result<Vec<SavedDatabase>, WorkloadError>;
+
+    /// Looks at a component's health. Of a Service it tells whether it answers; what it answers is the caller's to judge.
     async fn probe(&self, route: &WorkloadRoute, namespace: &str, probe: &Probe) -> Result<Health, WorkloadError>;
 
     /// A Secret of the cluster; `None` if there is none.

@@ -12,6 +12,8 @@ use super::{Accepted, CloudError};
 /// those of [`super::Cloud`] do.
 #[async_trait]
 pub trait Zones: Send + Sync {
+    /// The names of all zones that the token can see; none where it can see none.
+    async fn zones(&self, lane: Lane) -> Result<Vec<String>, CloudError>;
     /// The A records of a zone that carry any platform's UID label.
     ///
     /// # Errors

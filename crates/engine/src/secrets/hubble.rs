@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, Key
 use sha2::{Digest, Sha256};
 
 use super::pki::{certificate, end_of};
-use super::{AUTHORITY_VALIDITY, HubbleCertificate, SecretMakerError, keys};
+use super::{AUTHORITY_VALIDITY, HUBBLE_VALIDITY, HubbleCertificate, SecretMakerError, keys};
 
 const AUTHORITY: &str = "Cilium CA";
 
@@ -42,7 +42,7 @@ pub(super) fn issue(
 
     let key = keys::pkcs8_p256()?;
     let subject = names.first().map(String::as_str).unwrap_or_default();
-    let mut leaf = certificate(&[(DnType::CommonName, subject)], now, ends)?;
+    let mut leaf = certificate(&[(DnType::CommonName, subject)], now, end_of(now, HUBBLE_VALIDITY)?)?;
     leaf.subject_alt_names = names
         .iter()
         .map(|name| name.as_str().try_into().map(SanType::DnsName))

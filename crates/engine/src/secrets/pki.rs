@@ -54,6 +54,12 @@ impl SecretMaker for PkiMaker {
         hubble::issue(bundle, names, client, now)
     }
 
+    fn end_of_certificate(&self, certificate: &str) -> Option<Timestamp> {
+        let block = pem::parse(certificate).ok()?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(block.contents()).ok()?;
+        Timestamp::from_second(parsed.validity().not_after.timestamp()).ok()
+    }
+
     fn issue_client_certificate(
         &self,
         bundle: &SecretBundle,

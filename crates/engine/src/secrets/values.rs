@@ -6,10 +6,13 @@ use helix_plan::components::{SecretKey, SecretValue, SecretWanted};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::SecretState;
 use helix_plan::secrets::{Secret, SecretBundle};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::SecretMakerError;
 use crate::seams::{Seams, SecretData, StoreError, WorkloadError, WorkloadRoute};
+
+/// How long a certificate must still be good for.
+const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Where values come from.
 #[derive(Clone, Copy)]
@@ -49,7 +52,7 @@ enum Wish {
 
 impl Sources<'_> {
     /// Whether a Secret is as it should be.
-    pub(crate) async fn state(&self, wanted: &SecretWanted) -> Result<SecretState, Trouble> {
+    pub(crate) async fn state(&self, wanted: &SecretWanted, now: Timestamp) -> Result<SecretState, Trouble> {
         let found = self.found(wanted).await?;
         let mut state = SecretState::AsWanted;
         for key in &wanted.keys {
@@ -63,7 +66,7 @@ impl Sources<'_> {
             let held = found.get(key.key);
             let good = match wish {
                 Wish::Is(value) => held.is_some_and(|held| held.expose() == value.expose()),
-                Wish::Kept => held.is_some_and(|held| !held.expose().is_empty()),
+                Wish::Kept => held.is_some_and(|held| self.is_good(key, held, now)),
             };
             if !good {
                 state = SecretState::Differs;
@@ -80,7 +83,8 @@ impl Sources<'_> {
         now: Timestamp,
     ) -> Result<SecretData, Trouble> {
         let found = self.found(wanted).await?;
-        let whole = wanted.keys.iter().all(|key| found.get(key.key).is_some_and(|held| !held.expose().is_empty()));
+        let good = |key: &SecretKey| found.get(key.key).is_some_and(|held| self.is_good(key, held, now));
+        let whole = wanted.keys.iter().all(good);
         let hubble = if whole { None } else { self.hubble(wanted, bundle, now)? };
         let mut data = BTreeMap::new();
         for key in &wanted.keys {
@@ -103,6 +107,17 @@ impl Sources<'_> {
             data.insert(key.key.to_owned(), value);
         }
         Ok(data)
+    }
+
+    /// Whether what a key holds may stay: it holds something, and a certificate that still counts for long enough.
+    fn is_good(&self, key: &SecretKey, held: &Secret, now: Timestamp) -> bool {
+        match &key.value {
+            SecretValue::HubbleCertificate { .. } => {
+                let end = self.seams.secrets.end_of_certificate(held.expose());
+                end.is_some_and(|end| end > now + RENEW_BEFORE)
+            }
+            _ => !held.expose().is_empty(),
+        }
     }
 
     async fn found(&self, wanted: &SecretWanted) -> Result<SecretData, WorkloadError> {

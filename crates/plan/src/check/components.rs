@@ -33,28 +33,6 @@ pub(super) fn no_rendered_secret(subject: &Subject<'_>, _: &CloudFacts, _: &Stor
     secrets.map(|(component, object)| format!("{object} of {component} comes from a rendering")).collect()
 }
 
-pub(super) fn data_is_kept(subject: &Subject<'_>, _: &CloudFacts, _: &StoreFacts) -> Vec<String> {
-    let pruned = steps(subject).filter_map(|step| match step {
-        Step::PruneObjects { component, objects } => Some((*component, objects)),
-        _ => None,
-    });
-    let mut found = Vec::new();
-    for (component, objects) in pruned {
-        let installed = facts(subject, component).and_then(|facts| facts.installed.value());
-        let surplus = installed.map(|installed| installed.surplus.as_slice()).unwrap_or_default();
-        for (object, uid) in objects {
-            let known = surplus.iter().find(|it| it.id == *object && it.uid == *uid);
-            let goes = |it: &ObjectId| objects.iter().any(|(object, _)| object == it);
-            let inhabited = object.kind == "Namespace"
-                && surplus.iter().any(|it| it.id.namespace.as_ref() == Some(&object.name) && !goes(&it.id));
-            if object.kind == "PersistentVolumeClaim" || inhabited || known.is_none_or(|it| it.keep.is_some()) {
-                found.push(format!("{object} of {component} is pruned, and is to stay"));
-            }
-        }
-    }
-    found
-}
-
 /// Whether all of a component is there and well.
 fn stands(facts: &ComponentFacts) -> bool {
     let Fact::Known { value: installed, .. } = &facts.installed else { return false };

@@ -11,10 +11,10 @@ pub(super) use blueprint::{ADMINS, ARGOCD_SECRET, GRAFANA_SECRET, VIEWERS};
 
 use super::entry::no_version;
 use super::{
-    Chart, Component, Entry, Home, PodSecurity, Probe, SecretKey, SecretValue, SecretWanted, Source, Supports,
-    cloudnative_pg, traefik,
+    Chart, Component, Entry, Home, PodSecurity, Probe, Question, SecretKey, SecretValue, SecretWanted, Source,
+    Supports, cloudnative_pg, traefik,
 };
-use crate::policy::{Flow, Pods, Ports};
+use crate::policy::{Flow, Pods, Ports, Source as From};
 use crate::render::machine_config::{SIGNED_ON, TrustedIssuer};
 use crate::validated::Layers;
 
@@ -45,6 +45,7 @@ pub(super) static ENTRY: Entry = Entry {
         },
         Probe::Deployment("authentik-server"),
         Probe::Deployment("authentik-worker"),
+        Probe::Answers(Question { service: "authentik-server", port: 80, path: "/-/health/ready/" }),
     ],
     host_network: None,
     talos_extensions: &[],
@@ -145,6 +146,7 @@ fn flows(_: &Layers) -> Vec<Flow> {
             "Authentik keeps its users in its database",
         ),
         Flow::new(traefik::pods(), server(), Ports::tcp([HTTP]), "the sign-on's pages are published"),
+        Flow::new(From::Nodes, server(), Ports::tcp([HTTP]), "API servers ask for Helix whether the sign-on answers"),
     ];
     flows.extend(cloudnative_pg::cluster_flows(NAMESPACE, DATABASE, None));
     flows

@@ -223,6 +223,50 @@ pub enum Probe {
     NodesReady,
     /// No node carries this taint.
     NodesWithoutTaint(&'static str),
+    /// A Service of the namespace answers `GET` of a path with success, asked through the API server.
+    Answers(Question),
+    /// Ollama, asked through the API server, has every model that the specification names.
+    Models(Question),
+}
+
+/// What a Service of a component's namespace is asked, over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The Service.
+    pub service: &'static str,
+    /// Its port.
+    pub port: u16,
+    /// The path, which begins with a slash.
+    pub path: &'static str,
+}
+
+impl Probe {
+    /// The one workload that it looks at, by kind and name; none where it looks at something else.
+    #[must_use]
+    pub fn workload(&self) -> Option<(&'static str, &'static str)> {
+        match *self {
+            Self::Deployment(name) => Some(("Deployment", name)),
+            Self::DaemonSet(name) => Some(("DaemonSet", name)),
+            Self::StatefulSet(name) => Some(("StatefulSet", name)),
+            Self::Condition { .. }
+            | Self::StatefulSets
+            | Self::Told { .. }
+            | Self::Status { .. }
+            | Self::NodesReady
+            | Self::NodesWithoutTaint(_)
+            | Self::Answers(_)
+            | Self::Models(_) => None,
+        }
+    }
+
+    /// What it asks a Service; none where it looks at objects of the API alone.
+    #[must_use]
+    pub fn question(&self) -> Option<Question> {
+        match *self {
+            Self::Answers(question) | Self::Models(question) => Some(question),
+            _ => None,
+        }
+    }
 }
 
 /// For components without a version in a section of their own.

@@ -1,4 +1,4 @@
-//! What somebody probably meant: the known word that is nearest to an unknown one.
+//! What somebody probably meant: the known word that is nearest to an unknown one, and how far apart two words are.
 
 /// The nearest of the known words, if one is near enough to be meant.
 #[must_use]
@@ -11,7 +11,8 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// Levenshtein's distance: insertions, deletions and changes of one letter.
-fn distance(a: &str, b: &str) -> usize {
+#[must_use]
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {

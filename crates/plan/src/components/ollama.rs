@@ -1,11 +1,15 @@
 //! Ollama: models on own machines, pulled once and kept.
 
+mod models;
+
 use helix_crds::PhaseName;
 use serde_json::{Value, json};
 
+pub use models::{ModelsUntold, lacking as lacking_models};
+
 use super::entry::{no_secrets, no_version};
-use super::{Chart, Component, Entry, Home, PodSecurity, Probe, Source, Supports, hcloud_csi};
-use crate::policy::{Flow, NamePattern, Ports, Target};
+use super::{Chart, Component, Entry, Home, PodSecurity, Probe, Question, Source, Supports, hcloud_csi};
+use crate::policy::{Flow, NamePattern, Ports, Source as From, Target};
 use crate::validated::Layers;
 
 /// The port on which it answers.
@@ -20,7 +24,10 @@ pub(super) static ENTRY: Entry = Entry {
     source: Source::Chart(Chart::new("https://helm.otwld.com", "ollama", "1.77.0")),
     needs: &[Component::HcloudCsi],
     after: &[],
-    health: &[Probe::Deployment("ollama")],
+    health: &[
+        Probe::Deployment("ollama"),
+        Probe::Models(Question { service: "ollama", port: PORT, path: "/api/tags" }),
+    ],
     host_network: None,
     talos_extensions: &[],
     metrics: &[],
@@ -50,5 +57,8 @@ fn values(layers: &Layers) -> Value {
 
 fn flows(_: &Layers) -> Vec<Flow> {
     let names = REGISTRY.into_iter().filter_map(NamePattern::parse).collect();
-    vec![Flow::new(ENTRY.pods(), Target::Names(names), Ports::tcp([443]), "Ollama pulls its models")]
+    vec![
+        Flow::new(ENTRY.pods(), Target::Names(names), Ports::tcp([443]), "Ollama pulls its models"),
+        Flow::new(From::Nodes, ENTRY.pods(), Ports::tcp([PORT]), "API servers ask for Helix which models are there"),
+    ]
 }

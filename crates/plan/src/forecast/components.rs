@@ -82,6 +82,7 @@ impl World<'_> {
             surplus: before.surplus.clone(),
             secrets: secrets.map(|secret| (secret.clone(), filled(&secret))).collect(),
             health: component.entry().health.iter().map(|_| coming_up()).collect(),
+            saved: Vec::new(),
         };
         let facts =
             ComponentFacts { rendered: Fact::known(rendered, self.now), installed: Fact::known(installed, self.now) };
@@ -148,18 +149,7 @@ fn rendered(wanted: &Wanted) -> Rendered {
         .filter_map(|manifest| Some((ObjectId::of(manifest)?, digest(manifest))))
         .collect();
     let namespace = wanted.component.entry().home.namespace();
-    for probe in wanted.component.entry().health {
-        let (kind, name) = match probe {
-            Probe::Deployment(name) => ("Deployment", *name),
-            Probe::DaemonSet(name) => ("DaemonSet", *name),
-            Probe::StatefulSet(name) => ("StatefulSet", *name),
-            Probe::Condition { .. }
-            | Probe::StatefulSets
-            | Probe::Told { .. }
-            | Probe::Status { .. }
-            | Probe::NodesReady
-            | Probe::NodesWithoutTaint(_) => continue,
-        };
+    for (kind, name) in wanted.component.entry().health.iter().filter_map(Probe::workload) {
         let id = ObjectId {
             api_version: "apps/v1".to_owned(),
             kind: kind.to_owned(),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Fact;
@@ -50,6 +51,19 @@ pub struct Installed {
     pub secrets: BTreeMap<(String, String), SecretState>,
     /// What each of its probes found, in the order of its entry.
     pub health: Vec<Health>,
+    /// The databases of its namespace that are backed up; asked for where the specification wants backups.
+    pub saved: Vec<SavedDatabase>,
+}
+
+/// A PostgreSQL cluster, and how lately it was backed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedDatabase {
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub since: Timestamp,
+    /// When the newest backup was taken that succeeded; none where there is no such backup.
+    pub newest: Option<Timestamp>,
 }
 
 /// Names one object of Kubernetes.

@@ -40,7 +40,7 @@ pub fn host(zone: &str, name: &str) -> String {
 /// What is known of a platform's names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DnsFacts {
-    /// The platform's records at Hetzner; asked for where it has a zone there.
+    /// The platform's records at Hetzner, in whatever zone of the token they are.
     pub records: Fact<Vec<Record>>,
     /// What names that others write lead to, as seen from where Helix is.
     pub resolved: BTreeMap<String, BTreeSet<Ipv4Addr>>,

@@ -47,7 +47,15 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
             state = State::WaitingOn(late(context, due));
         }
     }
-    if steps.is_empty() { Outcome::done("", None).with_state(state) } else { Outcome::steps(steps).with_state(state) }
+    let outcome = if steps.is_empty() { Outcome::done("", None) } else { Outcome::steps(steps) };
+    outcome.with_state(state).until(next_at(context, backup))
+}
+
+/// When there is something to do again: the schedule's next hour, or earlier the end of the rest after a failure.
+fn next_at(context: &Context<'_>, backup: &EtcdBackup) -> Option<Timestamp> {
+    let retried = context.observed.backups.failure.as_ref().map(|failure| failure.at + PATIENCE);
+    let retried = retried.filter(|at| *at > context.now);
+    backup.schedule.next(context.now).into_iter().chain(retried).min()
 }
 
 /// Since when a snapshot is due, if one is: by the schedule, or because a reboot waits for it.

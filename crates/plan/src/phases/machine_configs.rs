@@ -106,7 +106,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
         return Outcome::waiting(coming_up(context, starting));
     }
     if !silent.is_empty() {
-        let since = silent.iter().filter_map(|machine| silent_since(context, machine)).min();
+        let since = silent.iter().filter_map(|machine| silent_since(context, machine)).max();
         return match since {
             // One that was switched off shows it at Hetzner alone.
             Some(since) => Outcome::waiting_for_servers(Wait::Talos(silent), since),

@@ -8,6 +8,7 @@ pub mod adoption;
 pub mod backups;
 pub mod client_configs;
 mod components;
+mod database_backups;
 pub mod etcd;
 pub mod extensions;
 pub mod firewall;
@@ -105,6 +106,8 @@ pub enum Concern {
     Component(Component, PhaseName),
     /// Components that nothing asks for any more.
     FormerComponents,
+    /// Backups of the users' databases.
+    DatabaseBackups,
     /// The names of what is published.
     Names,
     /// The mesh by which people come in.
@@ -155,6 +158,9 @@ impl Concern {
             if wanted.component == Component::ArgoCd {
                 concerns.push(Self::GitOpsTree);
             }
+            if wanted.component == Component::Databases {
+                concerns.push(Self::DatabaseBackups);
+            }
         }
         concerns.extend([Self::Names, Self::Mesh, Self::AdminPorts]);
         concerns.sort_by_key(|concern| concern.phase());
@@ -189,7 +195,7 @@ impl Concern {
                 PhaseName::SecurityWeave
             }
             Self::GitOpsTree => PhaseName::GitOpsControlPlane,
-            Self::Extensions => PhaseName::StateAndDataHa,
+            Self::Extensions | Self::DatabaseBackups => PhaseName::StateAndDataHa,
             Self::Component(_, phase) => phase,
         }
     }
@@ -197,7 +203,7 @@ impl Concern {
     /// Whether the concern is told for itself: what it waits for holds up no phase.
     #[must_use]
     pub fn is_aside(self) -> bool {
-        self == Self::Backups
+        matches!(self, Self::Backups | Self::DatabaseBackups)
     }
 
     /// Decides what the concern needs now.
@@ -229,6 +235,7 @@ impl Concern {
             Self::NetworkPolicies => components::policies(context),
             Self::Component(component, _) => components::plan(context, component),
             Self::FormerComponents => components::former(context),
+            Self::DatabaseBackups => database_backups::plan(context),
             Self::GitOpsTree => gitops_tree::plan(context),
             Self::Teardown => {
                 let farewell = Farewell::plain(context.now);
@@ -266,6 +273,7 @@ impl fmt::Display for Concern {
             Self::NetworkPolicies => f.write_str("network policies"),
             Self::Component(component, _) => write!(f, "component {component}"),
             Self::FormerComponents => f.write_str("removal of components that nothing asks for"),
+            Self::DatabaseBackups => f.write_str("backups of databases"),
             Self::GitOpsTree => f.write_str("GitOps tree"),
             Self::Teardown => f.write_str("teardown"),
         }

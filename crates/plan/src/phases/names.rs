@@ -1,7 +1,7 @@
 //! Names: those of the ingress lead to Traefik's load balancer, that of the Kubernetes API to the control planes.
 //!
 //! What is in the zone at Hetzner Helix writes and owns by a label; everything else somebody else writes, and Helix waits
-//! until it resolves so. A name that has somebody else's record is found out when it is to be made, and blocks.
+//! until it resolves so. What it owns in a zone, or under a name, that the specification no longer names is taken away. A name that has somebody else's record is found out when it is to be made, and blocks.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -56,12 +56,13 @@ fn ours<'a>(context: &Context<'a>, records: &'a [Record]) -> impl Iterator<Item 
     records.iter().filter(|record| identity.owns(&record.labels))
 }
 
-/// Deletions of our records that no name of the platform has any more.
+/// Deletions of our records that no name of the platform has any more, or has in another zone now.
 fn stale(context: &Context<'_>) -> Vec<Step> {
     let dns = &context.platform.dns;
-    let wanted: BTreeSet<&String> = dns.hosts().collect();
+    let wanted: BTreeSet<(&str, String)> = dns.hosts().filter_map(|host| dns.place(host)).collect();
     let records = context.observed.dns.records.value().map(Vec::as_slice).unwrap_or_default();
-    let stale = ours(context, records).filter(|record| !wanted.contains(&record.host()));
+    let is_wanted = |record: &&Record| wanted.contains(&(record.zone.as_str(), record.name.clone()));
+    let stale = ours(context, records).filter(|record| !is_wanted(record));
     stale.map(deletion).collect()
 }
 

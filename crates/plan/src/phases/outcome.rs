@@ -15,10 +15,12 @@ use crate::step::Step;
 enum Watch {
     /// Machines and clusters; asking them costs nothing.
     Machines,
-    /// Servers at Hetzner; since when the oldest of them has been awaited.
+    /// Servers at Hetzner; since when the newest of them has been awaited, which is the next to be worth a look.
     Servers(Timestamp),
-    /// Other resources at Hetzner; since when the oldest of them has been awaited.
+    /// Other resources at Hetzner; since when the newest of them has been awaited.
     Project(Timestamp),
+    /// Nothing but an hour that comes.
+    Hour(Timestamp),
 }
 
 /// How soon machines and clusters are asked again while something is awaited.
@@ -87,13 +89,14 @@ impl Outcome {
         Self::new(Vec::new(), State::WaitingOn(wait), None)
     }
 
-    /// Servers at Hetzner have to get further; `since` is when the oldest of them was asked for.
+    /// Servers at Hetzner have to get further; `since` is when the newest of them was asked for: one that takes for ever
+    /// does not keep the others from being seen soon.
     #[must_use]
     pub fn waiting_for_servers(wait: Wait, since: Timestamp) -> Self {
         Self::new(Vec::new(), State::WaitingOn(wait), Some(Watch::Servers(since)))
     }
 
-    /// Other resources at Hetzner have to get further; `since` is when the oldest of them was asked for.
+    /// Other resources at Hetzner have to get further; `since` is when the newest of them was asked for.
     #[must_use]
     pub fn waiting_for_hetzner(what: impl Into<String>, since: Timestamp) -> Self {
         let wait = Wait::Hetzner { what: what.into() };
@@ -116,6 +119,13 @@ impl Outcome {
     #[must_use]
     pub fn with_state(mut self, state: State) -> Self {
         self.state = state;
+        self
+    }
+
+    /// Lets the platform be looked at when that hour has come, unless something is awaited sooner.
+    #[must_use]
+    pub(crate) fn until(mut self, hour: Option<Timestamp>) -> Self {
+        self.watch = self.watch.or(hour.map(Watch::Hour));
         self
     }
 
@@ -180,6 +190,7 @@ impl Outcome {
         let cloud_at = observed.cloud.at().unwrap_or(now);
         match self.watch {
             None => settled,
+            Some(Watch::Hour(hour)) => Look { again_at: settled.again_at.min(hour), ..settled },
             Some(Watch::Machines) => Look { again_at: now + SOON, ..settled },
             Some(Watch::Servers(since)) => {
                 Look { again_at: now + SOON, servers_at: cloud_at + hetzner_pause(since, now), ..settled }
@@ -236,5 +247,17 @@ mod tests {
             Outcome::waiting_for_hetzner("load balancer", since).look(&observed, now).project_at.duration_since(now)
         };
         assert_eq!([0, 20, 3_600].map(pause), [2, 5, 30].map(SignedDuration::from_secs));
+    }
+
+    #[test]
+    fn an_hour_that_comes_is_not_slept_through_and_makes_nothing_awaited_later() {
+        let now: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
+        let observed = Observed::nothing(CloudFacts::default(), now);
+        let again = |outcome: Outcome| outcome.look(&observed, now).again_at.duration_since(now).as_secs();
+        let in_seconds = |seconds| Some(now + SignedDuration::from_secs(seconds));
+        assert_eq!(again(Outcome::done("", None).until(None)), 60, "as rarely as a settled platform");
+        assert_eq!(again(Outcome::done("", None).until(in_seconds(7))), 7);
+        assert_eq!(again(Outcome::done("", None).until(in_seconds(3_600))), 60);
+        assert_eq!(again(Outcome::waiting(Wait::EtcdLeader).until(in_seconds(7))), 1);
     }
 }

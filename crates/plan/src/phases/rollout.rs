@@ -8,6 +8,8 @@
 mod leave;
 mod pace;
 
+use std::collections::BTreeSet;
+
 use helix_crds::labels::CONTROL_PLANE_POOL;
 use jiff::{SignedDuration, Timestamp};
 
@@ -117,7 +119,8 @@ pub(super) fn downtime<'c>(context: &'c Context<'_>) -> Option<(&'c MachineName,
 }
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
-    let mut rollout = Rollout { context, pacer: Pacer::of(context), steps: Vec::new(), states: Vec::new() };
+    let (pacer, away) = (Pacer::of(context), away(context));
+    let mut rollout = Rollout { context, pacer, away, steps: Vec::new(), states: Vec::new() };
     rollout.say_what_is_not_done();
     for (machine, leaving) in context.roster.leavers() {
         rollout.leave(machine, leaving);
@@ -130,9 +133,17 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
     rollout.outcome()
 }
 
+/// Nodes whose machines do not serve: that their copies of data are not whole any more may not have been noticed yet.
+fn away(context: &Context<'_>) -> BTreeSet<String> {
+    let machines = context.machines().map(|(machine, _)| machine);
+    machines.filter(|machine| !health::serves(context, machine)).map(ToString::to_string).collect()
+}
+
 struct Rollout<'c, 'a> {
     context: &'c Context<'a>,
     pacer: Pacer,
+    /// Nodes whose copies of data do not count: those that are away, and those that this plan lets be emptied.
+    away: BTreeSet<String>,
     steps: Vec<Step>,
     states: Vec<State>,
 }
@@ -289,6 +300,9 @@ impl Rollout<'_, '_> {
     /// been marked has not been asked about yet.
     fn spares_data(&mut self, machine: &MachineName, absence: Absence) -> bool {
         let context = self.context;
+        if !guard::holds(Guard::LastCopy) {
+            return true;
+        }
         let Some(kubernetes) = context.observed.kubernetes.value() else {
             self.wait(context.api());
             return false;
@@ -297,8 +311,12 @@ impl Rollout<'_, '_> {
             self.wait(Wait::Data { machine: machine.clone(), last: None });
             return false;
         };
-        match data.may_drain(&machine.to_string(), absence) {
-            Ok(()) => true,
+        let node = machine.to_string();
+        match data.may_drain(&node, absence, &self.away) {
+            Ok(()) => {
+                self.away.insert(node);
+                true
+            }
             Err(last) => {
                 self.renew_mark(machine);
                 self.wait(Wait::Data { machine: machine.clone(), last: Some(last) });

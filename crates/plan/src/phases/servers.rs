@@ -245,13 +245,15 @@ fn starting(context: &Context<'_>) -> Option<Outcome> {
     let (leaving, coming): (Vec<_>, Vec<_>) = servers.partition(|(_, server)| server.status == ServerStatus::Deleting);
     let (held, coming): (Vec<_>, Vec<_>) = coming.into_iter().partition(|(machine, _)| context.is_held(machine));
     let names = |servers: &[(&MachineName, &Server)]| servers.iter().map(|(machine, _)| (*machine).clone()).collect();
-    if let Some(since) = coming.iter().map(|(_, server)| server.created.unwrap_or(context.now)).min() {
+    if let Some(since) = coming.iter().map(|(_, server)| server.created.unwrap_or(context.now)).max() {
         return Some(Outcome::waiting_for_servers(Wait::Boot(names(&coming)), since));
     }
-    if let Some((machine, server)) = leaving.first() {
-        // A server may be old, but it has not been on its way for longer than its machine has been marked.
-        let since = context.mark_of(machine).map(|mark| mark.since).or(server.created).unwrap_or(context.now);
-        return Some(Outcome::waiting_for_servers(Wait::Leaving((*machine).clone()), since));
+    // A server may be old, but it has not been on its way for longer than its machine has been marked.
+    let leaves = |(machine, server): &(&MachineName, &Server)| {
+        context.mark_of(machine).map(|mark| mark.since).or(server.created).unwrap_or(context.now)
+    };
+    if let (Some((first, _)), Some(since)) = (leaving.first(), leaving.iter().map(leaves).max()) {
+        return Some(Outcome::waiting_for_servers(Wait::Leaving((*first).clone()), since));
     }
     (!held.is_empty()).then(|| Outcome::resting(context.held(names(&held))))
 }

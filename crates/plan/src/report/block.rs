@@ -14,6 +14,39 @@ use crate::components::Component;
 use crate::names::MachineName;
 use crate::versions::UpgradeRefusal;
 
+/// Blocks that are told together.
+const MOST_TOLD: usize = 12;
+
+/// The longest that one of several blocks is told in, in characters: the whole must fit into a condition.
+const LONGEST_OF_SEVERAL: usize = 2_000;
+
+/// Several blocks in words, each with its reason and remedy. What several concerns are blocked by is told once.
+pub(super) fn listed(blocks: &[&Block]) -> String {
+    let mut told: Vec<String> = Vec::new();
+    for block in blocks {
+        let text = block.to_string();
+        if !told.contains(&text) {
+            told.push(text);
+        }
+    }
+    if let [only] = told.as_slice() {
+        return only.clone();
+    }
+    let shown = told.iter().take(MOST_TOLD).enumerate();
+    let shown = shown.map(|(index, text)| format!("({}) {}", index + 1, shortened(text)));
+    let more = told.len().saturating_sub(MOST_TOLD);
+    let more = (more > 0).then(|| format!("and {more} more, which are told when some of these are gone"));
+    let all: Vec<String> = shown.chain(more).collect();
+    format!("{} things wait for somebody: {}", told.len(), all.join(" "))
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_OF_SEVERAL) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Something that goes on only when somebody acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Block {
@@ -241,5 +274,36 @@ impl Block {
             Self::Ports(open) => open.reason(),
             Self::PlanRejected { .. } => "PlanRejected",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(what: &str) -> Block {
+        Block::NotImplemented { what: what.to_owned(), remedy: format!("Leave {what} out.") }
+    }
+
+    #[test]
+    fn each_of_several_blocks_is_told_with_its_remedy_and_none_twice() {
+        let (one, other) = (block("this"), block("that"));
+        assert_eq!(listed(&[&one, &one]), one.to_string());
+        let told = listed(&[&one, &other, &one]);
+        assert_eq!(
+            told,
+            "2 things wait for somebody: (1) this is not implemented yet. Leave this out. (2) that is not implemented \
+             yet. Leave that out."
+        );
+    }
+
+    #[test]
+    fn however_many_there_are_they_fit_into_a_condition() {
+        let many: Vec<Block> = (0..40).map(|number| block(&format!("{number}{}", "ü".repeat(5_000)))).collect();
+        let told = listed(&many.iter().collect::<Vec<_>>());
+        assert!(
+            told.starts_with("40 things") && told.ends_with("and 28 more, which are told when some of these are gone")
+        );
+        assert!(told.chars().count() < 32_768);
     }
 }

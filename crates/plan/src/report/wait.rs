@@ -175,6 +175,8 @@ pub enum Wait {
         /// Why.
         why: String,
     },
+    /// Databases whose newest backup is too old, or that have none, in words.
+    DatabaseBackups(Vec<String>),
     /// Somebody has to merge the tree into the repository.
     Merge {
         /// The repository's URL.
@@ -276,6 +278,7 @@ impl fmt::Display for Wait {
             | Self::Definitions { .. }
             | Self::Source { .. }
             | Self::Unhealthy { .. }
+            | Self::DatabaseBackups(_)
             | Self::Merge { .. }
             | Self::Application { .. }
             | Self::Synced(_) => self.fmt_component(f),
@@ -327,6 +330,7 @@ impl Wait {
             }
             Self::Source { component, source } => write!(f, "{component} waits for {source}, which is being made"),
             Self::Unhealthy { component, why } => write!(f, "{component} is coming up: {why}"),
+            Self::DatabaseBackups(late) => write!(f, "{}, though two were due since", some(late)),
             Self::Merge { repository, branch, path } => write!(
                 f,
                 "the GitOps tree is to be merged into {branch} of {repository}, at {path}: write it there with \

@@ -84,7 +84,27 @@ fn a_server_on_its_way_out_is_looked_for_by_the_time_it_has_been_leaving() {
         server.status = ServerStatus::Deleting;
     }
     mark(&mut world, name, Mark::new(Cause::Leave, false, now() - SignedDuration::from_secs(4)));
+    assert_eq!(pause_before_servers(&platform, &world), SignedDuration::from_secs(2));
+}
+
+/// How long after the last reading servers are listed again.
+fn pause_before_servers(platform: &ValidatedPlatform, world: &Observed) -> SignedDuration {
     let read_at = world.cloud.at().expect("Hetzner is known");
-    let pause = plan(&platform, &world, now()).look.servers_at.duration_since(read_at);
-    assert_eq!(pause, SignedDuration::from_secs(2));
+    plan(platform, world, now()).look.servers_at.duration_since(read_at)
+}
+
+/// One that takes for ever does not keep the next from being seen soon.
+#[test]
+fn of_several_servers_that_start_the_newest_is_looked_for() {
+    let (platform, mut world) = up(now() - SignedDuration::from_hours(24));
+    let mut starts = |name: &str, seconds: i64| {
+        let servers = &mut world.cloud.value_mut().expect("Hetzner is known").servers;
+        for server in servers.iter_mut().filter(|it| it.name == name) {
+            (server.status, server.created) =
+                (ServerStatus::Starting, Some(now() - SignedDuration::from_secs(seconds)));
+        }
+    };
+    starts("sandbox-general-0", 3_600);
+    starts("sandbox-general-1", 20);
+    assert_eq!(pause_before_servers(&platform, &world), SignedDuration::from_secs(5));
 }

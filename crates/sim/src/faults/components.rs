@@ -38,6 +38,16 @@ impl Faults {
         })
     }
 
+    /// Whether backups of a PostgreSQL cluster fail.
+    pub(crate) fn is_backup_failing(&self, name: &str) -> bool {
+        self.any(|fault| matches!(fault, Fault::BackupFails { cluster } if is(cluster.as_ref(), name)))
+    }
+
+    /// Whether a model cannot be pulled.
+    pub(crate) fn is_model_missing(&self, name: &str) -> bool {
+        self.any(|fault| matches!(fault, Fault::ModelNotPulled { model } if model == name))
+    }
+
     /// Whether a PostgreSQL cluster loses its primary now.
     pub(crate) fn on_database(&mut self, rng: &mut Rng, name: &str) -> bool {
         self.first(rng, |fault| {

@@ -10,6 +10,7 @@ use helix_plan::components::{Component, Probe, Source, digest};
 use serde_json::{Value, json};
 
 use super::{Inner, Universe};
+use crate::world::machine::MODELS;
 
 /// Where charts come from, and what was rendered: both outlive the engine.
 #[derive(Debug, Default)]
@@ -53,7 +54,8 @@ fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str, sp
     json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec})
 }
 
-/// What a chart renders to: its definitions, an account, its values, a Service, and what its probes look at.
+/// What a chart renders to: its definitions, an account, its values, a Service, what its probes look at, and Ollama's claim
+/// to a volume for its models.
 fn manifests(component: Component, request: &ChartRequest) -> Vec<Value> {
     let (release, namespace) = (request.release.as_str(), Some(request.namespace.as_str()));
     let mut all = Vec::new();
@@ -66,15 +68,15 @@ fn manifests(component: Component, request: &ChartRequest) -> Vec<Value> {
     all.push(object("v1", "ConfigMap", namespace, release, config));
     let exposure = if component == Component::Traefik { "LoadBalancer" } else { "ClusterIP" };
     all.push(object("v1", "Service", namespace, release, json!({"type": exposure})));
+    if component == Component::Ollama {
+        all.push(object("v1", "PersistentVolumeClaim", namespace, release, json!({})));
+    }
     let image = format!("registry.example/{}:{}", request.chart.name, request.chart.version);
-    let pods = json!({"template": {"spec": {"containers": [{"name": "main", "image": image}]}}});
-    for probe in component.entry().health {
-        let (kind, name) = match probe {
-            Probe::Deployment(name) => ("Deployment", name),
-            Probe::DaemonSet(name) => ("DaemonSet", name),
-            Probe::StatefulSet(name) => ("StatefulSet", name),
-            _ => continue,
-        };
+    let pulled = request.values.pointer("/ollama/models/pull").and_then(Value::as_array).into_iter().flatten();
+    let pulled: Vec<&str> = pulled.filter_map(Value::as_str).collect();
+    let env = json!([{"name": MODELS, "value": pulled.join(",")}]);
+    let pods = json!({"template": {"spec": {"containers": [{"name": "main", "image": image, "env": env}]}}});
+    for (kind, name) in component.entry().health.iter().filter_map(Probe::workload) {
         all.push(object("apps/v1", kind, namespace, name, pods.clone()));
     }
     all

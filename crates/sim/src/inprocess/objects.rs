@@ -2,27 +2,35 @@
 //! applied; Cilium brings the pod network and its own kinds, the cloud controller manager what nodes wait for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use helix_engine::seams::{Manifest, Objects, SecretData, WorkloadError, WorkloadRoute};
-use helix_plan::components::{Component, Probe};
-use helix_plan::observed::{Health, ObjectId, ObjectState, Surplus};
+use helix_engine::seams::{Answer, Manifest, Marks, Objects, SecretData, WorkloadError, WorkloadRoute};
+use helix_plan::components::{Component, Probe, Question};
+use helix_plan::observed::{Health, ObjectId, ObjectState, SavedDatabase, Surplus};
 use helix_plan::secrets::Secret;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use super::{Inner, Universe};
 use crate::world::ServerId;
-use crate::world::machine::{AddOns, ExposedService, HeldObject, HeldSecret, Inside, NodeCondition, ObjectKey};
+use crate::world::machine::{AddOns, ExposedService, HeldObject, HeldSecret, Inside, NodeCondition, ObjectKey, models};
 
 /// How long pods need to run.
 const COMES_UP: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long after that what they pull is there.
+const PULLED: SignedDuration = SignedDuration::from_secs(60);
 
 /// What the UIDs of objects of components begin with.
 const OF_A_COMPONENT: &str = "uid-";
 
 /// Namespaces that every cluster has.
 const AT_BIRTH: [&str; 2] = ["default", "kube-system"];
+
+/// The kind that defines others: with it go all objects that it defines.
+const DEFINITION: &str = "CustomResourceDefinition";
 
 /// Who applies what Helix applies.
 const MANAGER: &str = "helix";
@@ -81,10 +89,27 @@ fn surplus(inside: &Inside, component: Component, wanted: &[Arc<Manifest>]) -> V
         .map(|(key, held)| {
             let others = |other: &HeldObject| other.component != held.component;
             let inhabited = || inside.objects.iter().any(|(it, other)| it.2.as_ref() == Some(&key.3) && others(other));
-            let keep = (key.1 == "Namespace" && inhabited()).then(|| "it has content of others".to_owned());
-            Surplus { id: id(key), uid: held.uid.clone(), keep }
+            let keep = match key.1.as_str() {
+                "Namespace" if inhabited() => Some("it has content of others"),
+                "PersistentVolumeClaim" => Some("it is a claim to a volume"),
+                DEFINITION if inside.objects.keys().any(|it| defined_by(&key.3) == group(it)) => {
+                    Some("there are resources of it")
+                }
+                _ => None,
+            };
+            Surplus { id: id(key), uid: held.uid.clone(), keep: keep.map(str::to_owned) }
         })
         .collect()
+}
+
+/// The group of an object's kind.
+fn group(key: &ObjectKey) -> Option<&str> {
+    key.0.split_once('/').map(|(group, _)| group)
+}
+
+/// The group of the kind that a definition of that name defines.
+fn defined_by(definition: &str) -> Option<&str> {
+    definition.split_once('.').map(|(_, group)| group)
 }
 
 /// The first object of one of these kinds in a namespace.
@@ -136,16 +161,13 @@ impl Inner {
             Some(_) => Health::Unhealthy { why: format!("{what}: 0 of 1 replicas are available") },
             None => Health::Unhealthy { why: format!("{what} is not there") },
         };
+        let one = |kind: &str, name: &str| {
+            told(format!("{kind} {namespace}/{name}"), workload(inside, kind, namespace, name))
+        };
         match probe {
-            Probe::Deployment(name) => {
-                told(format!("Deployment {namespace}/{name}"), workload(inside, "Deployment", namespace, name))
-            }
-            Probe::DaemonSet(name) => {
-                told(format!("DaemonSet {namespace}/{name}"), workload(inside, "DaemonSet", namespace, name))
-            }
-            Probe::StatefulSet(name) => {
-                told(format!("StatefulSet {namespace}/{name}"), workload(inside, "StatefulSet", namespace, name))
-            }
+            Probe::Deployment(name) => one("Deployment", name),
+            Probe::DaemonSet(name) => one("DaemonSet", name),
+            Probe::StatefulSet(name) => one("StatefulSet", name),
             Probe::StatefulSets => {
                 told(format!("StatefulSets in {namespace}"), custom(inside, namespace, None).map(|(_, held)| held))
             }
@@ -154,11 +176,55 @@ impl Inner {
                 let held = custom(inside, namespace, Some(kind)).or_else(|| running(inside, namespace));
                 told(format!("{kind} in {namespace}"), held.map(|(_, held)| held))
             }
+            Probe::Answers(question) | Probe::Models(question) => {
+                self.answer(server, namespace, question).health(namespace, question)
+            }
             Probe::NodesReady => self.nodes(server, "is not Ready", |node| node.condition == NodeCondition::Ready),
             Probe::NodesWithoutTaint(taint) => {
                 self.nodes(server, taint, |node| node.taints.iter().all(|found| found.key != *taint))
             }
         }
+    }
+
+    /// What a Service answers, whose pods are those of the Deployment of its name.
+    fn answer(&self, server: ServerId, namespace: &str, question: &Question) -> Answer {
+        let pods = workload(self.look(server), "Deployment", namespace, question.service);
+        let Some(pods) = pods.filter(|held| is_up(held, self.now)) else {
+            return Answer { code: 503, body: Vec::new() };
+        };
+        match question.path {
+            "/-/health/ready/" => Answer { code: 200, body: Vec::new() },
+            "/api/tags" => {
+                let pulled = pods.models.iter().filter(|model| {
+                    pods.since + PULLED <= self.now && !self.world.standing_faults().is_model_missing(model)
+                });
+                let models: Vec<Value> = pulled.map(|model| json!({"name": model})).collect();
+                Answer { code: 200, body: json!({"models": models}).to_string().into_bytes() }
+            }
+            _ => Answer { code: 404, body: Vec::new() },
+        }
+    }
+
+    /// The databases of a namespace: those with a schedule are backed up as soon as they run, and at every full hour.
+    fn saved(&self, server: ServerId, namespace: &str) -> Vec<SavedDatabase> {
+        let inside = self.look(server);
+        let of_kind = |wanted: &'static str| {
+            inside.objects.iter().filter(move |(key, _)| key.1 == wanted && key.2.as_deref() == Some(namespace))
+        };
+        let is_scheduled = |name: &String| of_kind("ScheduledBackup").any(|(key, _)| key.3 == *name);
+        let newest = |name: &String, held: &HeldObject| {
+            let first = held.since + COMES_UP;
+            let hourly = self.now.as_second() / 3_600 * 3_600;
+            let latest =
+                Timestamp::from_second(hourly).ok().filter(|_| !self.world.standing_faults().is_backup_failing(name));
+            (is_scheduled(name) && is_up(held, self.now)).then(|| latest.map_or(first, |latest| latest.max(first)))
+        };
+        let saved = |(key, held): (&ObjectKey, &HeldObject)| SavedDatabase {
+            name: key.3.clone(),
+            since: held.since,
+            newest: newest(&key.3, held),
+        };
+        of_kind("Cluster").map(saved).collect()
     }
 
     fn nodes(&self, server: ServerId, why: &str, good: impl Fn(&crate::world::machine::Node) -> bool) -> Health {
@@ -228,6 +294,7 @@ impl Objects for Universe {
                 manager: MANAGER.to_owned(),
                 digest: None,
                 contested: Vec::new(),
+                models: Vec::new(),
                 since: now,
             });
             if !held.contested.is_empty() {
@@ -235,6 +302,7 @@ impl Objects for Universe {
             }
             held.component = component;
             held.digest = Some(manifest.digest.clone());
+            held.models = models(&manifest.object["spec"]["template"]["spec"]);
             let uid = held.uid.clone();
             if id.kind == "Service" && manifest.object["spec"]["type"] == "LoadBalancer" {
                 inside.services.entry(id.name.clone()).or_insert(ExposedService { uid, leaving: None });
@@ -256,6 +324,9 @@ impl Objects for Universe {
                 if exactly {
                     inside.objects.remove(&key(object));
                 }
+                if exactly && object.kind == DEFINITION {
+                    inside.objects.retain(|key, _| group(key) != defined_by(&object.name));
+                }
                 if exactly && object.kind == "Namespace" {
                     inside.objects.retain(|key, _| key.2.as_ref() != Some(&object.name));
                     inside.secrets.retain(|(namespace, _), _| *namespace != object.name);
@@ -264,6 +335,45 @@ impl Objects for Universe {
                 inner.world.wake_controllers();
             }
             Ok(())
+        })
+        .await
+    }
+
+    async fn marks(&self, route: &WorkloadRoute) -> Result<Marks, WorkloadError> {
+        self.ask("marks", |inner| {
+            let server = inner.api_server(route)?;
+            let mut marks: BTreeMap<Component, DefaultHasher> = BTreeMap::new();
+            for (key, held) in &inner.look(server).objects {
+                if let Some(component) = held.component.as_deref().and_then(Component::named) {
+                    (key, &held.uid, &held.digest).hash(marks.entry(component).or_default());
+                }
+            }
+            Ok(marks.into_iter().map(|(component, mark)| (component, mark.finish())).collect())
+        })
+        .await
+    }
+
+    async fn ask_service(
+        &self,
+        route: &WorkloadRoute,
+        namespace: &str,
+        question: &Question,
+    ) -> Result<Answer, WorkloadError> {
+        self.ask("ask a Service", |inner| {
+            let server = inner.api_server(route)?;
+            Ok(inner.answer(server, namespace, question))
+        })
+        .await
+    }
+
+    async fn saved_databases(
+        &self,
+        route: &WorkloadRoute,
+        namespace: &str,
+    ) -> Result<Vec<SavedDatabase>, WorkloadError> {
+        self.ask("list databases", |inner| {
+            let server = inner.api_server(route)?;
+            Ok(inner.saved(server, namespace))
         })
         .await
     }

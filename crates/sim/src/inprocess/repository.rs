@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::objects::{key, knows};
 use super::{Inner, Universe};
 use crate::world::ServerId;
-use crate::world::machine::{HeldObject, ObjectKey};
+use crate::world::machine::{HeldObject, ObjectKey, models};
 
 /// Who applies what is published.
 const MANAGER: &str = "argocd-controller";
@@ -72,7 +72,7 @@ fn sync(inner: &mut Inner, server: ServerId) {
     let now = inner.now;
     let calls = inner.counts.calls;
     let Some(inside) = inner.world.guests_mut(now).inside_at_mut(server) else { return };
-    for (number, (id, digest, component)) in wanted.iter().enumerate() {
+    for (number, (id, digest, component, models)) in wanted.iter().enumerate() {
         let known = knows(inside, &id.api_version, now);
         let of_another = |held: &HeldObject| held.component != *component;
         if !known || inside.objects.get(&key(id)).is_some_and(of_another) {
@@ -84,16 +84,19 @@ fn sync(inner: &mut Inner, server: ServerId) {
             manager: MANAGER.to_owned(),
             digest: None,
             contested: Vec::new(),
+            models: models.clone(),
             since: now,
         });
         held.digest = Some(digest.clone());
+        held.models.clone_from(models);
     }
     let is_wanted = |of: &ObjectKey| wanted.iter().any(|(id, ..)| key(id) == *of);
     inside.objects.retain(|of, held| held.manager != MANAGER || is_wanted(of));
 }
 
-/// Each object of the Applications that sync by themselves, with its digest and the component that its label names.
-fn published(files: &BTreeMap<String, Vec<u8>>) -> Vec<(ObjectId, String, Option<String>)> {
+/// Each object of the Applications that sync by themselves, with its digest, the component that its label names, and the
+/// models that its pods pull.
+fn published(files: &BTreeMap<String, Vec<u8>>) -> Vec<(ObjectId, String, Option<String>, Vec<String>)> {
     let read = |bytes: &[u8]| serde_saphyr::from_slice::<Value>(bytes).ok();
     let applications = files.iter().filter(|(path, _)| path.starts_with("applications/"));
     let automated = applications
@@ -109,7 +112,8 @@ fn published(files: &BTreeMap<String, Vec<u8>>) -> Vec<(ObjectId, String, Option
         without_options(&mut object);
         let component = object.pointer("/metadata/labels/helix.dev~1component").and_then(Value::as_str);
         let component = component.map(str::to_owned);
-        Some((ObjectId::of(&object)?, object_digest(&object), component))
+        let models = models(&object["spec"]["template"]["spec"]);
+        Some((ObjectId::of(&object)?, object_digest(&object), component, models))
     });
     told.collect()
 }

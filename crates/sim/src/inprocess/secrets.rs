@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use helix_engine::secrets::{ClientIdentity, HubbleCertificate, SecretMaker, SecretMakerError};
+use helix_engine::secrets::{ClientIdentity, HUBBLE_VALIDITY, HubbleCertificate, SecretMaker, SecretMakerError};
 use helix_plan::secrets::{
     AcceptedAuthorities, Authorities, CertificateAuthority, ClientCertificate, Secret, SecretBundle,
 };
@@ -67,11 +67,16 @@ impl SecretMaker for Universe {
         bundle: &SecretBundle,
         names: &[String],
         client: bool,
-        _: Timestamp,
+        now: Timestamp,
     ) -> Result<HubbleCertificate, SecretMakerError> {
-        let certificate = format!("{} by the authority of {} (client: {client})", names.join(" "), bundle.digest());
+        let signer = format!("{} by the authority of {} (client: {client})", names.join(" "), bundle.digest());
+        let certificate = Shown { signer, expires_at: now + HUBBLE_VALIDITY }.to_text();
         let key = Secret::new(self.lock().secrets.hex(64));
         Ok(HubbleCertificate { authority: format!("the authority of {}", bundle.digest()), certificate, key })
+    }
+
+    fn end_of_certificate(&self, certificate: &str) -> Option<Timestamp> {
+        Shown::read(certificate).map(|shown| shown.expires_at)
     }
 
     fn issue_client_certificate(
@@ -106,7 +111,7 @@ impl Shown {
         format!("{}{UNTIL}{}", self.signer, self.expires_at)
     }
 
-    /// Reads a certificate that [`SecretMaker::issue_client_certificate`] made; nothing else is one.
+    /// Reads a certificate that this maker has issued; nothing else is one.
     pub(super) fn read(certificate: &str) -> Option<Self> {
         let (signer, until) = certificate.rsplit_once(UNTIL)?;
         Some(Self { signer: signer.to_owned(), expires_at: until.parse().ok()? })

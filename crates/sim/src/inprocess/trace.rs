@@ -17,6 +17,8 @@ pub struct Called {
     pub at: Timestamp,
     /// The call's name.
     pub name: &'static str,
+    /// Whether it may change the outside, and does not only read.
+    pub changes: bool,
     /// More about it.
     pub what: String,
 }

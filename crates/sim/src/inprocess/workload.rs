@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
 use helix_engine::seams::{Workload, WorkloadError, WorkloadRoute};
-use helix_plan::data_gate::{DataFacts, VolumeCopies};
+use helix_plan::data_gate::{DataFacts, DatabaseInstances, VolumeCopies};
 use helix_plan::names::MachineName;
 use helix_plan::observed::{ClaimFacts, NodeFacts, NodeTaint, PodFacts, Readiness, ServiceFacts};
 use helix_plan::step::NodePatch;
@@ -151,12 +151,19 @@ impl Workload for Universe {
         self.ask("data", |inner| {
             let server = inner.api_server(route)?;
             let inside = inner.world.guests().inside_at(server).cloned().unwrap_or_default();
-            let volumes = inside.volumes.into_iter().map(|(name, it)| {
-                let whole = it.healthy_on.len() == it.wanted as usize;
-                let robustness = if whole { "healthy" } else { "degraded" }.to_owned();
-                VolumeCopies { name, wanted: it.wanted, robustness, healthy_on: it.healthy_on }
-            });
-            Ok(DataFacts { volumes: volumes.collect(), databases: Vec::new() })
+            let mut facts = DataFacts::default();
+            for (name, it) in inside.volumes {
+                if name.contains('/') {
+                    let (wanted, ready_on) = (it.wanted, it.healthy_on);
+                    let primary_on = ready_on.first().cloned();
+                    facts.databases.push(DatabaseInstances { name, wanted, primary_on, ready_on });
+                } else {
+                    let robustness = if it.is_whole() { "healthy" } else { "degraded" }.to_owned();
+                    let (wanted, healthy_on) = (it.wanted, it.healthy_on);
+                    facts.volumes.push(VolumeCopies { name, wanted, robustness, healthy_on });
+                }
+            }
+            Ok(facts)
         })
         .await
     }

@@ -128,6 +128,7 @@ pub(super) fn api_server(site: &Site, cluster: &Cluster) -> Vec<String> {
         ("authorization-config", file("authorization.yaml")),
         ("bind-address", site.address.to_string()),
         ("client-ca-file", file("ca.crt")),
+        ("egress-selector-config-file", file("egress.yaml")),
         ("enable-admission-plugins", "NodeRestriction".to_owned()),
         ("enable-bootstrap-token-auth", "true".to_owned()),
         ("encryption-provider-config", file("encryption.yaml")),

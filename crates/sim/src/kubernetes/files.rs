@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::pod_network;
 use crate::talos::pki::{Leaf, PkiError, Signer, Usage, local_names, pem_text, pem_texts};
 use crate::world::machine::config::Cluster;
 
@@ -43,6 +44,8 @@ pub(super) struct Site {
     pub(super) told_addresses: Vec<Option<Ipv4Addr>>,
     /// Its host name.
     pub(super) hostname: String,
+    /// Where its programs run: paths of sockets, which may not be long, begin there.
+    pub(super) root: PathBuf,
 }
 
 impl Site {
@@ -50,6 +53,12 @@ impl Site {
     #[must_use]
     pub(super) fn path(&self, name: &str) -> String {
         self.dir.join(name).display().to_string()
+    }
+
+    /// Below the directory, from where the programs run.
+    fn short_path(&self, name: &str) -> String {
+        let dir = self.dir.strip_prefix(&self.root).unwrap_or(&self.dir);
+        dir.join(name).display().to_string()
     }
 
     /// Where its API server listens.
@@ -121,6 +130,7 @@ pub(super) fn write_kubernetes(site: &Site, cluster: &Cluster) -> Result<(), Fil
     site.write("kubernetes/encryption.yaml", &encryption(cluster).to_string())?;
     site.write("kubernetes/admission.yaml", &admission(cluster).to_string())?;
     site.write("kubernetes/authorization.yaml", &authorization().to_string())?;
+    site.write("kubernetes/egress.yaml", &egress(site).to_string())?;
     if !cluster.token_authenticators().is_empty() {
         site.write("kubernetes/authentication.yaml", &authentication(cluster).to_string())?;
     }
@@ -228,6 +238,18 @@ fn authentication(cluster: &Cluster) -> Value {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "AuthenticationConfiguration",
         "jwt": cluster.token_authenticators(),
+    })
+}
+
+/// The way from the API server to pods. Everything else it reaches directly.
+fn egress(site: &Site) -> Value {
+    let transport = json!({"uds": {"udsName": site.short_path(pod_network::SOCKET)}});
+    json!({
+        "apiVersion": "apiserver.k8s.io/v1beta1",
+        "kind": "EgressSelectorConfiguration",
+        "egressSelections": [
+            {"name": "cluster", "connection": {"proxyProtocol": "HTTPConnect", "transport": transport}},
+        ],
     })
 }
 

@@ -3,6 +3,8 @@
 //! They look at the world from outside and share no decision with the planner: what it believes, plans or reports counts
 //! only where the invariant is about that very belief.
 
+mod data;
+
 use std::collections::BTreeSet;
 
 use helix_crds::{ApprovalMode, HelixPlatform, PhaseName, PhaseState, Retained, WorkerPool, labels};
@@ -47,7 +49,7 @@ pub(super) type OfCall = Invariant<fn(&Call<'_>) -> Option<String>>;
 pub(super) type OfTurn = Invariant<fn(&AfterTurn<'_>) -> Option<String>>;
 
 /// What must hold of every call that changes something.
-pub(super) const OF_CALLS: [OfCall; 17] = [
+pub(super) const OF_CALLS: [OfCall; 19] = [
     Invariant { number: 1, name: "one-server-per-machine", find: one_server_per_machine },
     Invariant { number: 1, name: "names-are-free-before-use", find: names_are_free },
     Invariant { number: 2, name: "nothing-foreign-is-touched", find: nothing_foreign_is_touched },
@@ -65,6 +67,8 @@ pub(super) const OF_CALLS: [OfCall; 17] = [
     Invariant { number: 0, name: "replacements-come-first", find: replacements_come_first },
     Invariant { number: 0, name: "pods-leave-first", find: pods_leave_first },
     Invariant { number: 0, name: "disturbed-in-the-window", find: disturbed_in_the_window },
+    Invariant { number: 0, name: "last-copies-stay", find: data::last_copies_stay },
+    Invariant { number: 0, name: "data-is-not-pruned", find: data::is_not_pruned },
 ];
 
 /// What must hold after every turn.

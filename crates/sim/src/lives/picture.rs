@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use helix_crds::labels;
 
 use crate::inprocess::Inner;
-use crate::world::machine::{Guest, NodeCondition};
+use crate::world::machine::{Guest, NodeCondition, ObjectKey};
 use crate::world::{Labels, Meta, ServerStatus};
 
 /// One server of the platform.
@@ -61,6 +61,10 @@ pub(super) struct Picture {
     pub(super) voters: (usize, usize),
     /// Nodes by name.
     pub(super) nodes: BTreeMap<String, Seen>,
+    /// What has copies on several nodes: how many it is to have, and where healthy ones are.
+    pub(super) copies: BTreeMap<String, (u32, BTreeSet<String>)>,
+    /// Objects in clusters that stand for data, or that users have made.
+    pub(super) data: BTreeSet<String>,
     /// Whether a bootstrap has been recorded.
     pub(super) recorded: bool,
     /// How often etcd was bootstrapped.
@@ -83,6 +87,7 @@ impl Picture {
         };
         picture.take_resources(inner, uid);
         picture.take_nodes(inner);
+        picture.take_data(inner);
         picture.take_etcd(inner);
         picture.take_machines(inner, uid);
         picture
@@ -149,6 +154,19 @@ impl Picture {
         }
     }
 
+    fn take_data(&mut self, inner: &Inner) {
+        for inside in inner.world.guests().all_inside() {
+            let copies = inside.volumes.iter();
+            self.copies.extend(copies.map(|(name, it)| (name.clone(), (it.wanted, it.healthy_on.clone()))));
+            let objects = inside.objects.iter().filter(|(key, held)| held.component.is_none() || stands_for_data(key));
+            let names = objects.map(|((_, kind, namespace, name), _)| {
+                let namespace = namespace.as_ref().map(|it| format!("{it}/")).unwrap_or_default();
+                format!("{kind} {namespace}{name}")
+            });
+            self.data.extend(names);
+        }
+    }
+
     fn take_etcd(&mut self, inner: &Inner) {
         let guests = inner.world.guests();
         for members in guests.etcd_memberships() {
@@ -185,6 +203,12 @@ impl Picture {
             self.machines.insert(server.id.0, machine);
         }
     }
+}
+
+/// Whether data goes with an object of that kind.
+fn stands_for_data((api_version, kind, ..): &ObjectKey) -> bool {
+    let holder = ["longhorn.io/", "postgresql.cnpg.io/", "redis.redis.opstreelabs.in/"];
+    kind == "PersistentVolumeClaim" || holder.iter().any(|group| api_version.starts_with(group))
 }
 
 fn is_ours(labels: &Labels, uid: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The scripts: random lives, what peers' users suffer from, and what tries one guard each.
 
+mod data;
 mod leaving;
 mod pains;
 mod restoring;
@@ -71,6 +72,8 @@ scenarios! {
     "leaked-from-inside": "a dead controller's load balancer goes by its proof", three, leaving::leaked;
     "retained-from-inside": "volumes and the address stay when they are asked to", leaving::keeping, leaving::retained;
     "all-control-planes-are-lost": "etcd is restored from the bucket as asked for, and once", restoring::saved, restoring::lost_twice;
+    "copies-outlive-a-rollout": "machines that are away at once take no two copies of anything", data::platform, data::rolled;
+    "what-holds-data-is-not-pruned": "components go, and claims, databases and what users made stay", data::platform, data::switched_off;
     "two-of-three-workers-hang": "too many lost at once are left alone", three_workers, too_many;
 }
 
@@ -100,6 +103,8 @@ pub fn that_tries(guard: Guard) -> &'static str {
         Guard::Paused => "paused",
         Guard::RestoreOnce => "all-control-planes-are-lost",
         Guard::TooManyLost => "two-of-three-workers-hang",
+        Guard::LastCopy => "copies-outlive-a-rollout",
+        Guard::DataStays => "what-holds-data-is-not-pruned",
     }
 }
 
@@ -150,6 +155,9 @@ fn unlike(what: impl Into<String>) -> Failed {
 
 /// A random life: born in trouble, changed and harmed, well in the end, and gone.
 fn random(story: &mut Story) -> Played {
+    if story.life.platform().spec.data.is_some() {
+        return data::random(story);
+    }
     if story.rng.happens(500) {
         story.endure()?;
         story.end_trouble();

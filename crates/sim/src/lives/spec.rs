@@ -12,6 +12,12 @@ pub const NAME: &str = "life";
 /// Its UID.
 pub const UID: &str = "0b1f6a52-6a0e-4c0e-9d7e-000000000001";
 
+/// The Secret with the token that is for the cluster.
+pub const CLUSTER_TOKEN: &str = "hcloud-cluster";
+
+/// The schematic of images with the extensions that storage needs.
+const SCHEMATIC_WITH_STORAGE: &str = "613e1592b2da41ae5e265e8789429f22e121aab91cb4deb6bc3c0b6262961245";
+
 /// The Talos and the Kubernetes that a life may begin with, and what they may become, step by step.
 const VERSIONS: [(&str, &str); 3] = [("v1.13.9", "v1.36.3"), ("v1.14.4", "v1.36.3"), ("v1.14.4", "v1.37.1")];
 
@@ -69,11 +75,17 @@ fn pool(rng: &mut Rng, name: &str) -> Value {
     pool
 }
 
-/// A platform of at most 17 machines.
+/// Random platforms of a thousand that are of all phases: each takes as long as many others.
+const OF_ALL_PHASES: u16 = 10;
+
+/// A platform of at most 17 machines; a few are of all phases.
 ///
 /// # Errors
 /// Where what is written here is no platform.
 pub fn random(rng: &mut Rng) -> Result<HelixPlatform, serde_json::Error> {
+    if rng.happens(OF_ALL_PHASES) {
+        return of_all_phases();
+    }
     let endpoints = [
         json!({"type": "LoadBalancer", "public": true}),
         json!({"type": "LoadBalancer", "public": true}),
@@ -110,6 +122,29 @@ pub fn plain(over: &Value) -> Result<HelixPlatform, serde_json::Error> {
     });
     merge(&mut spec, over);
     build(&spec)
+}
+
+/// All phases, with storage, databases, caches and models on four workers.
+///
+/// # Errors
+/// Where that makes no platform.
+pub fn of_all_phases() -> Result<HelixPlatform, serde_json::Error> {
+    plain(&json!({
+        "untilPhase": "AiAgentic",
+        "provider": {"hetzner": {
+            "clusterTokenSecretRef": {"name": CLUSTER_TOKEN, "key": "token"},
+            "image": {"schematic": SCHEMATIC_WITH_STORAGE},
+        }},
+        "workerPools": [{
+            "name": "general", "replicas": 4, "placements": [{"serverType": "cx33", "location": "fsn1"}],
+        }],
+        "data": {
+            "longhorn": {"replicas": 2},
+            "postgres": [{"name": "main", "instances": 3, "storage": "20Gi"}],
+            "redis": [{"name": "cache", "replicas": 3, "sentinel": true}],
+        },
+        "ai": {"ollama": {"models": ["llama3.2:3b"], "storage": "50Gi"}},
+    }))
 }
 
 fn merge(into: &mut Value, over: &Value) {

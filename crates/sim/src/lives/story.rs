@@ -4,12 +4,12 @@ use helix_crds::labels::{APPROVE, PLATFORM, PLATFORM_UID};
 use helix_crds::{ApprovalMode, HelixPlatform};
 use jiff::{SignedDuration, Timestamp};
 
-use super::spec::NAME;
+use super::spec::{CLUSTER_TOKEN, NAME, pick};
 use crate::inprocess::Universe;
 use crate::inprocess::life::{Ended, Life};
 use crate::world::catalogue::Architecture;
 use crate::world::firewalls::CreateFirewall;
-use crate::world::images::{SCHEMATIC, SCHEMATIC_LABEL, TALOS_VERSION_LABEL};
+use crate::world::images::{SCHEMATIC, SCHEMATIC_FOR_LONGHORN, SCHEMATIC_LABEL, TALOS_VERSION_LABEL};
 use crate::world::machine::{AddOns, App, Guests};
 use crate::world::networks::CreateNetwork;
 use crate::world::{CreateServer, Rng, ServerId, WorldConfig};
@@ -59,6 +59,7 @@ impl Story {
         let universe = Universe::new(WorldConfig { seed, ..WorldConfig::default() }, beginning());
         strangers(&universe);
         snapshots(&universe);
+        universe.put_users_secret(CLUSTER_TOKEN, "token", "the cluster's own");
         Self { life: Life::new(universe, platform), rng }
     }
 
@@ -66,6 +67,11 @@ impl Story {
     #[must_use]
     pub fn universe(&self) -> &Universe {
         self.life.universe()
+    }
+
+    /// One of some, by chance.
+    pub(super) fn choose<T: Copy>(&mut self, of: &[T]) -> T {
+        *pick(&mut self.rng, of)
     }
 
     pub(super) fn note(&self, what: impl Into<String>) {
@@ -257,9 +263,12 @@ fn strangers(universe: &Universe) {
 /// Snapshots of every Talos that a life may come to.
 fn snapshots(universe: &Universe) {
     for architecture in [Architecture::X86, Architecture::Arm] {
-        let labels = [(TALOS_VERSION_LABEL, "v1.14.4"), (SCHEMATIC_LABEL, SCHEMATIC)];
-        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        universe
-            .with_world(|world, project, _| world.add_snapshot(project, "v1.14.4", architecture, labels.into()).ok());
+        for schematic in [SCHEMATIC, SCHEMATIC_FOR_LONGHORN] {
+            let labels = [(TALOS_VERSION_LABEL, "v1.14.4"), (SCHEMATIC_LABEL, schematic)];
+            let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            universe.with_world(|world, project, _| {
+                world.add_snapshot(project, "v1.14.4", architecture, labels.into()).ok()
+            });
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! and encryption, which need a socket to mean anything.
 
 pub mod config;
+mod copies;
 mod effects;
 mod etcd;
 mod events;
@@ -31,10 +32,12 @@ use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
+pub use copies::Replicated;
 pub use etcd::{EtcdData, Member, Snapshot};
 pub use events::{Entry, EventLog, Happening};
 pub use guest::{Apid, EtcdIntent, Guest, Host, Stage};
-pub use inside::{Claim, ExposedService, HeldObject, HeldSecret, Inside, ObjectKey, Replicated};
+pub use inside::{Claim, ExposedService, HeldObject, HeldSecret, Inside, ObjectKey};
+pub(crate) use inside::{MODELS, models};
 pub use latencies::GuestLatencies;
 pub use nodes::{AddOns, Node, NodeCondition};
 pub(crate) use nodes::{OWNED_ANNOTATIONS, OWNED_LABELS, taints_at_birth};

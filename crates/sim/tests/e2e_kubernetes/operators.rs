@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use helix_plan::components::{Probe, Wanted, wanted};
+use helix_plan::components::{Probe, Question, Wanted, wanted};
 use helix_sim::charts::charts;
 use helix_sim::faults::Fault;
 use helix_sim::kubernetes::{Api, ApiError, Body};
@@ -95,6 +95,12 @@ async fn is_healthy(api: &Api, probe: &Probe, namespace: &str) -> Result<bool, A
     };
     let every = |found: Vec<Value>, good: &dyn Fn(&Value) -> bool| !found.is_empty() && found.iter().all(good);
     Ok(match probe {
+        Probe::Answers(question) | Probe::Models(question) => {
+            let Question { service, port, path } = question;
+            let path = format!("/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy{path}");
+            let answer = api.call(Method::GET, &path, Body::Empty).await?;
+            !matches!(probe, Probe::Models(_)) || answer["models"].as_array().is_some_and(|models| !models.is_empty())
+        }
         Probe::Deployment(name) => holds(&one("apps/v1", "Deployment", name).await?, "Available"),
         Probe::DaemonSet(name) => {
             let set = one("apps/v1", "DaemonSet", name).await?;

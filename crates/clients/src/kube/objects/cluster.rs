@@ -81,10 +81,20 @@ impl Cluster {
         namespace: Option<&str>,
         labels: &str,
     ) -> Result<Option<Vec<Value>>, WorkloadError> {
+        self.pages(kind, labels, |params| kind.requests(namespace).list(params)).await
+    }
+
+    /// All pages of a list; `None` where the kind is there no longer.
+    async fn pages(
+        &self,
+        kind: &Kind,
+        labels: &str,
+        page: impl Fn(&ListParams) -> Result<http::Request<Vec<u8>>, request::Error>,
+    ) -> Result<Option<Vec<Value>>, WorkloadError> {
         let which = ListParams::default().labels(labels);
         let (mut found, mut params) = (Vec::new(), which.clone().limit(PAGE));
         for _ in 0..MOST_PAGES {
-            let request = self.built(kind.requests(namespace).list(&params))?;
+            let request = self.built(page(&params))?;
             let page = absent_is_none(bounded(self.client.request::<Page>(request)).await);
             let Some(page) = page.map_err(|failure| self.error(failure))? else {
                 self.memory.kinds.forget(&kind.api_version);
@@ -98,6 +108,11 @@ impl Cluster {
         }
         let why = format!("the list of {} does not end after {MOST_PAGES} pages", kind.kind);
         Err(self.error(Failure::Unreachable { why }))
+    }
+
+    /// As [`Self::list`] in all namespaces, without their content.
+    pub(super) async fn list_metadata(&self, kind: &Kind, labels: &str) -> Result<Option<Vec<Value>>, WorkloadError> {
+        self.pages(kind, labels, |params| kind.requests(None).list_metadata(params)).await
     }
 
     /// The first few objects of a kind, without their content.

@@ -30,6 +30,9 @@ impl Cluster {
             }
             Probe::NodesReady => self.every("v1", "Node", None, |node| has_condition(node, "Ready")).await,
             Probe::NodesWithoutTaint(taint) => self.every("v1", "Node", None, |node| lacks_taint(node, taint)).await,
+            Probe::Answers(question) | Probe::Models(question) => {
+                Ok(self.ask(namespace, &question).await?.health(namespace, &question))
+            }
         }
     }
 

@@ -38,6 +38,16 @@ impl Cluster {
         Ok(kinds.get(component.name()).cloned().unwrap_or_default())
     }
 
+    /// The kinds that any component has ever had objects of.
+    pub(super) async fn all_kinds(&self) -> Result<BTreeSet<KindName>, WorkloadError> {
+        let mut record = self.memory.record.0.lock().await;
+        let kinds = match &mut *record {
+            Some(kinds) => kinds,
+            None => record.insert(self.read_record().await?),
+        };
+        Ok(kinds.values().flatten().cloned().collect())
+    }
+
     /// Writes down that a component has objects of a kind, unless that is known.
     pub(super) async fn record_kind(&self, component: &str, id: &ObjectId) -> Result<(), WorkloadError> {
         let kind = (id.api_version.clone(), id.kind.clone());

@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use crate::approval::Destruction;
 use crate::catalogue::dated_table;
 use crate::check::{Subject, check};
+use crate::components::Component;
+use crate::data_gate::{DataFacts, VolumeCopies};
 use crate::disruption::{Cause, Mark};
 use crate::forecast::{assumed, forecast};
 use crate::names::MachineName;
-use crate::observed::{CloudFacts, Observed, Readiness};
+use crate::observed::{CloudFacts, ComponentFacts, Fact, Installed, Missing, ObjectId, Observed, Readiness, Surplus};
 use crate::phases::Concern;
 use crate::plan::{Plan, PlanItem, plan};
 use crate::step::{ResourceKind, Step};
@@ -173,4 +175,76 @@ fn a_held_machine_is_left_alone() {
         assert_eq!(scene.breaks(vec![step]), ["held-machines-are-left-alone"]);
     }
     assert!(scene.breaks(vec![Scene::upgrade(&scene.machine("general", 1))]).is_empty());
+}
+
+#[test]
+fn the_last_healthy_copy_is_not_taken() {
+    let mut scene = Scene::new(ApprovalMode::Automatic);
+    let (first, second) = (scene.machine("general", 0), scene.machine("general", 1));
+    for machine in [&first, &second] {
+        scene.on_node(machine, |node| node.readiness = Readiness::Ready);
+    }
+    let on = |places: &[&MachineName]| places.iter().map(ToString::to_string).collect();
+    let volume =
+        |wanted, healthy_on| VolumeCopies { name: "pvc-1".into(), wanted, robustness: String::new(), healthy_on };
+    let hold = |scene: &mut Scene, volume| {
+        let facts = scene.world.kubernetes.value_mut().unwrap();
+        facts.data = Some(DataFacts { volumes: vec![volume], databases: Vec::new() });
+    };
+    let refused = ["last-copy-stays"];
+    let both = || vec![Scene::upgrade(&first), Scene::upgrade(&second)];
+    hold(&mut scene, volume(2, on(&[&first, &second])));
+    assert!(scene.breaks(vec![Scene::upgrade(&first)]).is_empty(), "another copy is healthy");
+    assert_eq!(scene.breaks(both()), refused, "each spares the copy that the other takes");
+    hold(&mut scene, volume(2, on(&[&first])));
+    let evict = Step::EvictPods { machine: first.clone(), pods: Vec::new() };
+    assert_eq!(scene.breaks(vec![evict]), refused);
+    assert_eq!(scene.breaks(vec![Scene::upgrade(&first)]), refused);
+    assert!(scene.breaks(vec![Scene::upgrade(&second)]).is_empty(), "it holds none");
+    hold(&mut scene, volume(1, on(&[&first])));
+    assert!(scene.breaks(vec![Scene::upgrade(&first)]).is_empty(), "a single copy comes back with its machine");
+    scene.asks_to_destroy(&first);
+    assert_eq!(scene.breaks(vec![scene.delete(&first)]), refused, "and goes with it");
+    let since = Some(Timestamp::UNIX_EPOCH);
+    scene.on_node(&first, |node| node.readiness = Readiness::Silent { since });
+    assert!(scene.breaks(vec![scene.delete(&first)]).is_empty(), "nothing of a lost machine can be spared");
+}
+
+#[test]
+fn what_stands_for_data_is_not_pruned() {
+    let mut scene = Scene::new(ApprovalMode::Automatic);
+    let object = |api_version: &str, kind: &str, name: &str| ObjectId {
+        api_version: api_version.into(),
+        kind: kind.into(),
+        namespace: (!kind.starts_with("Custom")).then(|| "databases".into()),
+        name: name.into(),
+    };
+    let surplus = |id| Surplus { id, uid: "1".into(), keep: None };
+    let mut breaks = |ids: &[ObjectId]| {
+        let installed = Installed { surplus: ids.iter().cloned().map(surplus).collect(), ..Installed::default() };
+        let now = Timestamp::UNIX_EPOCH;
+        let facts = ComponentFacts {
+            rendered: Fact::Missing(Missing::NotThereYet),
+            installed: Fact::Known { value: installed, at: now },
+        };
+        let component = Component::Databases;
+        scene.world.components.insert(component, facts);
+        let objects = ids.iter().map(|id| (id.clone(), "1".to_owned())).collect();
+        scene.breaks(vec![Step::PruneObjects { component, objects }])
+    };
+    let definition = |name| object("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
+    assert!(breaks(&[object("v1", "ConfigMap", "settings"), definition("things.example.com")]).is_empty());
+    for data in [
+        object("v1", "PersistentVolumeClaim", "data"),
+        object("postgresql.cnpg.io/v1", "Cluster", "main"),
+        object("redis.redis.opstreelabs.in/v1beta2", "RedisReplication", "cache"),
+        object("longhorn.io/v1beta2", "Volume", "pvc-1"),
+        definition("clusters.postgresql.cnpg.io"),
+    ] {
+        assert_eq!(
+            breaks(&[object("v1", "ConfigMap", "settings"), data.clone()]),
+            ["what-holds-data-is-kept"],
+            "{data}"
+        );
+    }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Context, Outcome, blocked, objects};
 use crate::components::{Component, Probe, SecretValue, Stage, Wanted, Writer, stage, writer};
+use crate::guard::{self, Guard};
 use crate::observed::{Application, Health, Installed, ObjectId, ObjectState, Rendered, SecretState, Surplus};
 use crate::report::{Obstacle, Wait};
 use crate::step::Step;
@@ -229,6 +230,9 @@ const DATA: [&str; 3] = ["longhorn.io", "postgresql.cnpg.io", "redis.redis.opstr
 
 /// Why something that is no longer asked for stays all the same.
 fn stays(surplus: &Surplus) -> Option<String> {
+    if !guard::holds(Guard::DataStays) {
+        return None;
+    }
     // With a definition go all resources of its kind.
     let group = match stage(&surplus.id) {
         Stage::Definitions => surplus.id.name.split_once('.').map_or("", |(_, group)| group),

@@ -32,6 +32,16 @@ fn accepted(action: ApiResult<ActionId>) -> ApiResult<Accepted<()>> {
 
 #[async_trait]
 impl Zones for Client {
+    async fn zones(&self, lane: Lane) -> Result<Vec<String>, CloudError> {
+        self.ask("zones", |inner| {
+            inner.request(self.on(lane), "GET", "/zones", |inner| {
+                let zones = inner.world.project(inner.project).zones.values();
+                Ok(zones.map(|zone| zone.meta.name.clone()).collect())
+            })
+        })
+        .await
+    }
+
     async fn records(&self, lane: Lane, zone: &str) -> Result<Vec<Record>, CloudError> {
         self.ask("records", |inner| {
             inner.request(self.on(lane), "GET", "/zones/*/rrsets", |inner| {

@@ -237,6 +237,11 @@ async fn backups(scene: &Scene<'_>, clusters: &[Value]) -> Result<(), OperatorEr
         if backup["status"]["phase"] == "completed" {
             continue;
         }
+        let name = text(cluster, "/metadata/name");
+        if scene.setting.machines.with_world(|world, _| world.faults().is_backup_failing(name)) {
+            scene.tell(&BACKUP, &backup, json!({"phase": "failed", "error": "the archive cannot be written"})).await?;
+            continue;
+        }
         let status = json!({
             "phase": "completed",
             "method": "barmanObjectStore",

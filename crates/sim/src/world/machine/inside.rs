@@ -1,11 +1,13 @@
 //! What modelled clusters hold for Hetzner's controllers: Services of type LoadBalancer and claims to volumes. An object that
 //! is being deleted stays until its controller has removed what it made, as finalizers see to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::Guests;
+use super::copies::Replicated;
 use super::nodes::NodeCondition;
 use crate::world::ids::ServerId;
 use crate::world::labels::Labels;
@@ -30,15 +32,6 @@ pub struct Claim {
     pub leaving: Option<Timestamp>,
 }
 
-/// Data with copies on several nodes: a volume or a database, told apart by its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Replicated {
-    /// How many copies it is to have.
-    pub wanted: u32,
-    /// Nodes with a healthy copy.
-    pub healthy_on: BTreeSet<String>,
-}
-
 /// An object of a component, as far as it is modelled: not what is in it, but whether it is what was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldObject {
@@ -52,8 +45,21 @@ pub struct HeldObject {
     pub digest: Option<String>,
     /// Fields that others have set and will not let go of, each with its manager.
     pub contested: Vec<(String, String)>,
+    /// Models that its pods pull, where it is a workload that serves such.
+    pub models: Vec<String>,
     /// Since when it has been so.
     pub since: Timestamp,
+}
+
+/// The variable by which a stand-in of Ollama is told what to pull, separated by commas.
+pub(crate) const MODELS: &str = "OLLAMA_PULL";
+
+/// The models that the containers of a pod's spec pull.
+pub(crate) fn models(pod_spec: &Value) -> Vec<String> {
+    let containers = pod_spec["containers"].as_array().into_iter().flatten();
+    let variables = containers.flat_map(|it| it["env"].as_array().into_iter().flatten());
+    let pulled = variables.filter(|it| it["name"] == MODELS).filter_map(|it| it["value"].as_str());
+    pulled.flat_map(|it| it.split(',')).filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
 /// Which object: API version, kind, namespace and name.
@@ -69,7 +75,7 @@ pub struct Inside {
     pub services: BTreeMap<String, ExposedService>,
     /// Claims.
     pub claims: BTreeMap<String, Claim>,
-    /// Volumes of Longhorn's; a copy is as well as hands leave it.
+    /// What has copies on several nodes.
     pub volumes: BTreeMap<String, Replicated>,
     /// Objects of components.
     pub objects: BTreeMap<ObjectKey, HeldObject>,
@@ -103,6 +109,11 @@ impl Guests {
     /// The same, to change it as its API would.
     pub fn inside_at_mut(&mut self, server: ServerId) -> Option<&mut Inside> {
         Some(&mut self.registry_at_mut(server)?.inside)
+    }
+
+    /// What all clusters hold.
+    pub fn all_inside(&self) -> impl Iterator<Item = &Inside> {
+        self.registries().map(|registry| &registry.inside)
     }
 
     /// The clusters that hold something for controllers.

@@ -1,7 +1,7 @@
 //! The nodes of modelled clusters: what kubelets register and a cluster's API would list. Behind sockets a real API
 //! server holds them and this is not used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::Guests;
 use super::config::{NodeTaint, Role};
+use super::copies::Replicated;
 use super::guest::Guest;
 use super::inside::Inside;
 use super::workloads::Workloads;
@@ -79,10 +80,13 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// When the next node stops being ready, or the next pod ends.
+    /// When the next node stops being ready, the next pod ends, or the next copy is whole.
     pub(super) fn due(&self) -> Option<Timestamp> {
         let silent = self.registries.values().flat_map(|registry| registry.silent.values()).min().copied();
-        self.registries.values().filter_map(|registry| registry.workloads.due()).chain(silent).min()
+        let copies = self.registries.values().flat_map(|registry| registry.inside.volumes.values());
+        let rebuilt = copies.filter_map(Replicated::due);
+        let pods = self.registries.values().filter_map(|registry| registry.workloads.due());
+        pods.chain(silent).chain(rebuilt).min()
     }
 
     /// Nobody has a cluster's data any more; what was kept for its snapshots stays.
@@ -233,6 +237,11 @@ impl Guests {
             }
             registry.give_up(now);
             registry.workloads.settle(&registry.nodes, now);
+            if !registry.inside.volumes.is_empty() {
+                let runs = guests.values().filter(|guest| guest.is_up() && guest.kubelet_runs(now));
+                let running: BTreeSet<&str> = runs.map(Guest::hostname).collect();
+                registry.inside.volumes.values_mut().for_each(|it| it.follow(&registry.nodes, &running, now));
+            }
         }
     }
 }
