@@ -7,11 +7,11 @@
 /// What a reason asks of somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tone {
-    /// Nothing: all is as specified.
+    /// Nothing: all is as specified. It has no page.
     Fine,
-    /// Nothing yet: it is under way, or was asked to be so.
+    /// Nothing yet: it is under way, or was asked to be so. Its page says what if it stays so.
     UnderWay,
-    /// To look: there is a runbook with the word's name.
+    /// To look at the page of the word's name in `docs/runbooks/`.
     Trouble,
 }
 
@@ -71,21 +71,23 @@ pub const REASONS: &[Reason] = &[
     trouble("GitRefused", "the Git server refuses the credentials"),
     trouble("HelmMissing", "the program that renders charts cannot be run"),
     trouble("HetznerUnreachable", "Hetzner's API does not answer"),
+    trouble("ImageMissing", "no snapshot in the project boots what is asked for"),
     trouble("InvalidEndpoint", "spec.provider.hetzner.endpoint cannot be called"),
     trouble("InvalidSpec", "the specification cannot be acted on as it is written"),
     trouble("InvalidToken", "the token is none that can be sent"),
-    trouble("Late", "the newest snapshot of etcd is older than its schedule allows"),
+    under_way("Late", "the newest snapshot or backup is older than its schedule allows"),
     trouble("LimitExceeded", "a limit of the project at Hetzner is reached"),
     trouble("LostConfiguration", "a machine that was configured asks for a configuration again"),
     trouble("MajorVersionRefused", "another major version is asked for than the one that runs"),
     trouble("MarkerUnreadable", "the file that says what is Helix' in the GitOps tree cannot be read"),
     trouble("NoCapacity", "no placement of a pool can be had"),
     under_way("NoCluster", "there is no cluster yet whose etcd could be saved"),
+    under_way("NoDatabase", "there is no database yet whose backups could be judged"),
     trouble("NoOtherWayIn", "the admin ports stay open: nothing says from where Helix itself calls"),
     trouble("NotImplemented", "this Helix cannot do yet what is asked for"),
-    trouble("NotObserved", "what a phase is judged by could not be seen"),
+    under_way("NotObserved", "what a phase is judged by could not be seen"),
     trouble("NotPermitted", "the token may not do what is needed"),
-    under_way("NotRequested", "spec.untilPhase stops before this phase"),
+    fine("NotRequested", "spec.untilPhase stops before this phase"),
     fine("NothingToApprove", "no planned step needs an approval"),
     under_way("Paused", "spec.paused is true: the platform is left alone"),
     under_way("Pending", "an earlier phase is not Ready"),
@@ -97,7 +99,7 @@ pub const REASONS: &[Reason] = &[
     trouble("RepositoryNotFound", "the Git repository is not there"),
     trouble("RestoreRefused", "a restore that was asked for is not made"),
     trouble("RolloutHalted", "a machine that was disturbed does not come back"),
-    fine("Saved", "etcd is saved as often as its schedule asks for"),
+    fine("Saved", "backups are made as often as their schedule asks for"),
     trouble("SecretBundleLost", "servers exist, but the bundle they were made with is not in the store"),
     trouble("SecretInTree", "the GitOps tree would hold a secret"),
     trouble("SecretMissing", "a Secret that a component needs is not there"),

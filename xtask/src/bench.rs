@@ -5,7 +5,7 @@
 //! running sandbox can show. A goal that is missed is told, not punished, because a figure is one machine's on one day:
 //! what must never be missed is a test. A figure that can't be measured is left out, and the reason is printed.
 
-mod figure;
+pub(crate) mod figure;
 
 use std::fs;
 use std::path::{Path, PathBuf};

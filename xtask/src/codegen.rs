@@ -21,9 +21,9 @@ pub(crate) struct Arguments {
 }
 
 /// A file as the code wants it.
-struct Generated {
-    path: String,
-    content: String,
+pub(crate) struct Generated {
+    pub(crate) path: String,
+    pub(crate) content: String,
 }
 
 /// `cargo xtask codegen`.
@@ -31,19 +31,30 @@ struct Generated {
 /// # Errors
 /// [`Error::Stale`] with `--check` and a difference; otherwise when files can't be read or written.
 pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), Error> {
+    let stale = settle(repository, generate()?, arguments.check)?;
+    if arguments.check && !stale.is_empty() { Err(Error::Stale { files: stale }) } else { Ok(()) }
+}
+
+/// Writes the files that differ, or with `check` only finds them; gives back their paths.
+///
+/// # Errors
+/// When files can't be read or written.
+pub(crate) fn settle(repository: &Repository, files: Vec<Generated>, check: bool) -> Result<Vec<String>, Error> {
     let mut stale = Vec::new();
-    for file in generate()? {
+    for file in files {
         if is_current(repository, &file)? {
             continue;
         }
-        if !arguments.check {
+        if !check {
             let path = repository.path(&file.path);
-            fs::write(&path, &file.content).map_err(Error::file("write", path))?;
+            let directory = path.parent().unwrap_or(&path);
+            fs::create_dir_all(directory).map_err(Error::file("write", directory))?;
+            fs::write(&path, &file.content).map_err(Error::file("write", &path))?;
             println!("{}", file.path);
         }
         stale.push(file.path);
     }
-    if arguments.check && !stale.is_empty() { Err(Error::Stale { files: stale }) } else { Ok(()) }
+    Ok(stale)
 }
 
 fn is_current(repository: &Repository, file: &Generated) -> Result<bool, Error> {

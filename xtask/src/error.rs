@@ -104,7 +104,14 @@ pub(crate) enum Error {
         source: crate::diagrams::DrawError,
     },
 
-    /// `tidy` found something; each finding was printed.
+    /// Documents differ from what the code says.
+    #[error("not what the code says: {}; run `cargo xtask docs` and commit the result", files.join(", "))]
+    StaleDocs {
+        /// The stale files, relative to the repository.
+        files: Vec<String>,
+    },
+
+    /// `tidy` or `docs` found something; each finding was printed.
     #[error("{count} finding(s), listed above")]
     Untidy {
         /// How many findings there are.

@@ -15,7 +15,7 @@ use crate::sandbox::programs::Programs;
 
 /// Readers are told.
 const NOTE: &str = "Of a sandbox: a real operator and real API servers against simulators of Hetzner, Talos and NetBird, on \
-                    one machine. Nothing of it runs anywhere else. `cargo xtask status` wrote it.";
+                    one machine. Nothing of it runs anywhere else.";
 
 /// All that was asked is known; or not all of it, which was told.
 const WRITTEN: [i32; 2] = [0, 4];

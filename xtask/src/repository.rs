@@ -7,6 +7,9 @@ use std::process::Command;
 use crate::error::Error;
 use crate::process;
 
+/// Prefixes of the variables by which cargo tells a program of its package.
+const OF_A_PACKAGE: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
+
 /// A checkout of the project.
 pub(crate) struct Repository {
     root: PathBuf,
@@ -58,8 +61,16 @@ impl Repository {
     }
 
     /// Cargo, in this checkout: the very cargo that runs xtask, when cargo runs it.
+    ///
+    /// What cargo tells xtask of its own package is taken away. Build scripts look at such variables, and all that is behind
+    /// TLS would be compiled anew whenever a developer goes from `cargo build` to `cargo xtask` and back.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| OF_A_PACKAGE.iter().any(|prefix| name.starts_with(prefix))) {
+                cargo.env_remove(name);
+            }
+        }
         cargo.current_dir(&self.root);
         cargo
     }
@@ -112,6 +123,13 @@ impl<'metadata> Package<'metadata> {
     /// The package's name.
     pub(crate) fn name(self) -> &'metadata str {
         self.json["name"].as_str().unwrap_or_default()
+    }
+
+    /// Its directory, relative to the root of the checkout.
+    pub(crate) fn directory(self, repository: &Repository) -> String {
+        let manifest = Path::new(self.json["manifest_path"].as_str().unwrap_or_default());
+        let directory = manifest.parent().unwrap_or(manifest);
+        directory.strip_prefix(&repository.root).unwrap_or(directory).to_string_lossy().into_owned()
     }
 
     /// The names of its direct dependencies, with whether only tests have them.

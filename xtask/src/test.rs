@@ -1,4 +1,4 @@
-//! `cargo xtask test [--fast | --trial]`: every test, with what it needs.
+//! `cargo xtask test [--fast | --end-to-end | --trial]`: every test, with what it needs.
 //!
 //! Integration tests whose file is named `e2e_*.rs` start processes and find them by these variables, which this command
 //! sets after it has built what they name:
@@ -15,6 +15,8 @@
 //! `--fast` leaves exactly those test files and that trial out. It sets none of these and needs no Go.
 
 mod end_to_end;
+
+use std::path::PathBuf;
 
 use self::end_to_end::END_TO_END;
 use crate::error::Error;
@@ -52,8 +54,11 @@ pub(crate) struct Arguments {
     /// Leave out the tests that start processes (tests/e2e_*.rs)
     #[arg(long)]
     fast: bool,
-    /// Only try the simulation: every scenario, and every guard broken
+    /// Only the tests that start processes
     #[arg(long, conflicts_with = "fast")]
+    end_to_end: bool,
+    /// Only try the simulation: every scenario, and every guard broken
+    #[arg(long, conflicts_with_all = ["fast", "end_to_end"])]
     trial: bool,
 }
 
@@ -66,10 +71,19 @@ pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> Result<(), 
         return trial::run(repository);
     }
     let metadata = repository.metadata()?;
-    if arguments.fast { fast(repository, &metadata) } else { all(repository, &metadata) }
+    if arguments.fast {
+        return fast(repository, &metadata);
+    }
+    let variables = prepared(repository, &metadata)?;
+    if arguments.end_to_end {
+        return end_to_end::run(repository, &variables);
+    }
+    let told = fast(repository, &metadata).and(end_to_end::run(repository, &variables));
+    told.and(trial::run(repository))
 }
 
-fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
+/// Builds what the tests start, and says by variables where it is.
+fn prepared(repository: &Repository, metadata: &Metadata) -> Result<[(&'static str, PathBuf); 6], Error> {
     debian::install(SYSTEM_PACKAGES)?;
     let (kube, previous) = (tools::kube(repository)?, tools::previous_kube(repository)?);
     let helm = tools::helm(repository)?;
@@ -77,21 +91,14 @@ fn all(repository: &Repository, metadata: &Metadata) -> Result<(), Error> {
     let policycheck = tools::policycheck(repository)?;
     // Tests and programs in one go: with the same features on, nothing is compiled twice.
     process::step(repository.cargo().args(["build", "--workspace", "--all-targets", "--locked"]))?;
-    let programs = metadata.target_directory()?.join("debug");
-    let told = fast(repository, metadata);
-    let told = told.and(end_to_end::run(metadata, || {
-        let mut cargo = repository.cargo();
-        cargo
-            .env(TOOLS_DIR, kube.directory())
-            .env(PREVIOUS_TOOLS_DIR, previous.directory())
-            .env(HELM, &helm)
-            .env(ARGOCD, &argocd)
-            .env(POLICYCHECK, &policycheck)
-            .env(BIN_DIR, &programs);
-        cargo
-    }));
-    told?;
-    trial::run(repository)
+    Ok([
+        (TOOLS_DIR, kube.directory().to_owned()),
+        (PREVIOUS_TOOLS_DIR, previous.directory().to_owned()),
+        (HELM, helm),
+        (ARGOCD, argocd),
+        (POLICYCHECK, policycheck),
+        (BIN_DIR, metadata.target_directory()?.join("debug")),
+    ])
 }
 
 /// Cargo has no way to leave a test file out, so this names all the others; doc tests can't be named together with

@@ -4,10 +4,11 @@
 //! do. Bounds and lists here may be tightened, never loosened to let a finding pass.
 
 mod dependencies;
+mod links;
 mod names;
 mod purity;
-mod scan;
-mod size;
+pub(crate) mod scan;
+pub(crate) mod size;
 
 use std::fmt;
 
@@ -17,11 +18,11 @@ use crate::repository::Repository;
 /// A place that breaks a rule.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
-    file: String,
+    pub(crate) file: String,
     /// Counted from 1; none where the whole file, or its absence, is meant.
-    line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// The rule that is broken and the remedy, as one sentence.
-    message: String,
+    pub(crate) message: String,
 }
 
 impl fmt::Display for Finding {
@@ -40,6 +41,7 @@ impl fmt::Display for Finding {
 pub(crate) fn run(repository: &Repository) -> Result<(), Error> {
     let mut findings = dependencies::findings(repository)?;
     findings.extend(purity::findings(repository)?);
+    findings.extend(links::findings(repository)?);
     for file in repository.files()? {
         findings.extend(names::in_path(&file));
         // What is no text (an image) has neither lines nor names to judge.

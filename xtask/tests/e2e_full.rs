@@ -189,6 +189,7 @@ fn puts_right_what_a_hand_has_changed(sandbox: &Sandbox) {
 fn leaves_nothing(sandbox: &Sandbox) {
     let namespace = format!("--namespace={NAMESPACE}");
     sandbox.delete(NAME);
-    sandbox.until_gone(NAME, LONGEST, &[]);
+    // Controllers of the cluster have five minutes for what they have made; then Helix deletes it.
+    sandbox.until_gone(NAME, 2 * LONGEST, &[]);
     assert_eq!(sandbox.names(&["hm", &namespace]), Vec::<String>::new());
 }

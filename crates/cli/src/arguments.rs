@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use helix_clients::github::{BranchName, GITHUB, RepositoryName};
 use helix_clients::mirrors::Mirror;
 use helix_plan::policy::{Party, Port};
 
@@ -11,7 +12,7 @@ use helix_plan::policy::{Party, Port};
 #[command(
     name = "helix",
     version,
-    about = "Plans, explains, renders and draws Helix platforms. Nothing but `secrets import` changes anything.",
+    about = "Plans, explains, renders and draws Helix platforms. Nothing but `secrets import` and `publish-status` changes anything.",
     after_help = "Exit codes: 0 no changes, 2 changes, 1 error, 64 wrong usage; `policy check`: 0 allowed, 3 denied; `badges`: 4 \
                   written, but something that was asked for is unknown or stale."
 )]
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     },
     /// Observe a platform, and write status badges (Shields endpoint JSON), their history and STATUS.md
     Badges(BadgesArguments),
+    /// Commit a directory, such as the status site, to a branch of a repository at GitHub
+    PublishStatus(PublishStatusArguments),
     /// Take the secrets of a platform out of its management cluster, and bring them back
     Secrets {
         #[command(subcommand)]
@@ -280,6 +283,31 @@ pub(crate) struct BadgesArguments {
     pub(crate) mirror: Vec<Mirror>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The token is read from the environment variable HELIX_GITHUB_TOKEN, or from a file. It needs to read and \
+    write the contents of the repository.\n\n\
+    The branch holds the directory and nothing else afterwards, but for a file CNAME. It is never forced: where others have \
+    moved it, the directory goes on top. Nothing is committed when nothing changed."
+)]
+pub(crate) struct PublishStatusArguments {
+    /// Directory whose files are published
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Repository to commit to
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub(crate) repository: RepositoryName,
+    /// Branch to commit to; it is made if need be
+    #[arg(long, value_name = "BRANCH", default_value = "gh-pages")]
+    pub(crate) branch: BranchName,
+    /// Address of GitHub's API, as in https://github.example.com/api/v3
+    #[arg(long, value_name = "URL", default_value = GITHUB)]
+    pub(crate) github_url: String,
+    /// File with the token [default: HELIX_GITHUB_TOKEN of the environment]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -22,7 +22,7 @@ use sources::{Asked, Found};
 pub(crate) async fn run(arguments: &BadgesArguments) -> Result<Outcome, CliError> {
     let asked = Asked::of(arguments)?;
     files::make(&arguments.output)?;
-    let Found { namespace, readings, phases, warnings } = sources::look(&asked).await;
+    let Found { namespace, readings, phases, warnings } = Box::pin(sources::look(&asked)).await;
     let now = Timestamp::now();
     let badges = judged(&readings, now);
     let incidents = files::incidents(&arguments.output, warnings.as_ref().ok().cloned().unwrap_or_default(), now)?;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use helix_clients::git;
+use helix_clients::github::GitHubError;
 use helix_clients::hetzner::ConnectError;
 use helix_clients::kube::TokenError;
 use helix_clients::prometheus::TellingError;
@@ -108,6 +109,12 @@ pub(crate) enum CliError {
     NoToken { path: PathBuf },
     #[error(transparent)]
     Telling(#[from] TellingError),
+    #[error("there is no token for GitHub: set {variable}, or name a file that holds one with --token-file")]
+    NoGitHubToken { variable: &'static str },
+    #[error("{} is neither a file nor a directory with a name of text; take it away, or publish another directory", path.display())]
+    Unpublishable { path: PathBuf },
+    #[error(transparent)]
+    GitHub(#[from] GitHubError),
 
     #[error(transparent)]
     Store(#[from] StoreError),

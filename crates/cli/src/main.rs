@@ -1,7 +1,8 @@
 //! `helix`: what would happen, why it waits, what is rendered, what it looks like, who may talk to whom, how a platform is,
 //! and the way out of a lost secret bundle.
 //!
-//! Nothing here changes a platform but `helix secrets import`, which only ever creates. Each command is a file; what
+//! Nothing here changes a platform but `helix secrets import`, which only ever creates; `helix publish-status` changes a
+//! branch of a repository. Each command is a file; what
 //! they share is where a platform comes from ([`file`](mod@file), [`live`]) and where text goes ([`output`]).
 
 mod arguments;
@@ -17,6 +18,7 @@ mod orphans;
 mod output;
 mod plan;
 mod policy;
+mod publish_status;
 mod render;
 mod secrets;
 mod sight;
@@ -76,10 +78,11 @@ fn run(command: Command) -> Result<Outcome, CliError> {
             Command::Orphans(arguments) => orphans::run(&arguments).await,
             Command::Render(arguments) => render::run(&arguments).await,
             Command::Diagram(arguments) => diagram::run(&arguments).await,
+            Command::PublishStatus(arguments) => publish_status::run(&arguments).await,
             Command::Policy { command: PolicyCommand::Matrix(arguments) } => policy::matrix(&arguments),
             Command::Policy { command: PolicyCommand::Check(arguments) } => policy::check(&arguments),
             Command::Policy { command: PolicyCommand::Render(arguments) } => policy::render(&arguments),
-            Command::Badges(arguments) => badges::run(&arguments).await,
+            Command::Badges(arguments) => Box::pin(badges::run(&arguments)).await,
             Command::Secrets { command: SecretsCommand::Export(arguments) } => secrets::export(&arguments).await,
             Command::Secrets { command: SecretsCommand::Import(arguments) } => secrets::import(&arguments).await,
         }

@@ -1,6 +1,6 @@
 //! The real implementations of the engine's seams: Hetzner's API, Talos' API, the Kubernetes
-//! APIs, S3-compatible object stores, Helm's charts, repositories, NetBird's API and the system's resolver of names; and
-//! Prometheus' and Grafana's APIs, of which badges tell.
+//! APIs, S3-compatible object stores, Helm's charts, repositories, NetBird's and GitHub's APIs and the system's resolver of
+//! names; and Prometheus' and Grafana's APIs, of which badges tell.
 //!
 //! Each module is thin: it turns one call of a seam into the requests that make it up and the answers into facts or
 //! typed errors. Nothing is decided or retried here; that is the engine's and the plan's. What is remembered (connections,
@@ -8,6 +8,7 @@
 
 pub mod charts;
 pub mod git;
+pub mod github;
 pub mod grafana;
 pub mod hetzner;
 pub mod kube;

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::kube::read_token;
 use crate::mirrors::Mirrors;
 use crate::outbound::{self, Clients, IN_THE_CLEAR, Unread, cause, may_be_asked};
-use wire::{Group, Network, Peer, Resource, Router, Zone};
+use wire::{Group, Network, Peer, Resource, Router, SetupKey, Zone};
 
 /// From the first byte sent to the last byte read.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -104,7 +104,35 @@ impl Account<'_> {
         self.send(Method::POST, path, Some(body)).await.map(drop)
     }
 
+    /// Deletes something; what is gone is success.
+    async fn delete(&self, path: &str) -> Result<(), MeshError> {
+        match self.answer(Method::DELETE, path, None).await? {
+            (StatusCode::NOT_FOUND, _) => Ok(()),
+            (status, body) => self.accepted(status, body).map(drop),
+        }
+    }
+
+    /// The same, but for what the service will not delete while others use it: that stays.
+    async fn delete_unused(&self, path: &str) -> Result<(), MeshError> {
+        match self.answer(Method::DELETE, path, None).await? {
+            (StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::CONFLICT, _) => Ok(()),
+            (status, body) => self.accepted(status, body).map(drop),
+        }
+    }
+
+    /// The body of a successful answer.
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>, MeshError> {
+        let (status, body) = self.answer(method, path, body).await?;
+        self.accepted(status, body)
+    }
+
+    /// An answer, whatever its status.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Vec<u8>), MeshError> {
         let request = self.http.request(method, format!("{}/api{path}", self.base)).timeout(PATIENCE);
         let request = request.header(AUTHORIZATION, self.authorization()?);
         let request = match body {
@@ -117,6 +145,10 @@ impl Account<'_> {
             Unread::TooLarge => self.unreachable(&format!("an answer of more than {BODY_LIMIT_BYTES} bytes")),
             Unread::Broken { error, .. } => self.unreachable(&cause(&error)),
         })?;
+        Ok((status, body))
+    }
+
+    fn accepted(&self, status: StatusCode, body: Vec<u8>) -> Result<Vec<u8>, MeshError> {
         match status {
             status if status.is_success() => Ok(body),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(MeshError::Refused {
@@ -145,11 +177,12 @@ impl Account<'_> {
 impl Mesh for Netbird {
     async fn look(&self, namespace: &str, account: &MeshAccount) -> Result<MeshFacts, MeshError> {
         let account = self.account(namespace, account).await?;
-        let (peers, groups, networks, zones) = futures::try_join!(
+        let (peers, groups, networks, zones, setup_keys) = futures::try_join!(
             account.list::<Peer>("/peers"),
             account.list::<Group>("/groups"),
             account.list::<Network>("/networks"),
             account.list::<Zone>("/dns/zones"),
+            account.list::<SetupKey>("/setup-keys"),
         )?;
         let account = &account;
         let networks = networks.into_iter().map(|network| async move {
@@ -162,6 +195,7 @@ impl Mesh for Netbird {
             groups: groups.into_iter().map(|group| (group.name, group.id)).collect(),
             networks: try_join_all(networks).await?,
             zones: zones.into_iter().map(|zone| zone.domain).collect(),
+            setup_keys: setup_keys.into_iter().map(SetupKey::into_facts).collect(),
         })
     }
 
@@ -181,16 +215,26 @@ impl Mesh for Netbird {
                 });
                 account.create("/dns/zones", &zone).await
             }
-            MeshChange::CreateRoute { network, name, address, group } => {
+            MeshChange::CreateRoute { network, name, address, group, note } => {
                 let path = format!("/networks/{network}/resources");
                 if account.list::<Resource>(&path).await?.iter().any(|resource| resource.address == *address) {
                     return Ok(());
                 }
-                let description = "The machines of a platform, made by Helix";
                 let route = json!({
-                    "name": name, "description": description, "address": address, "enabled": true, "groups": [group],
+                    "name": name, "description": note, "address": address, "enabled": true, "groups": [group],
                 });
                 account.create(&path, &route).await
+            }
+            MeshChange::DeleteNetwork { id, name: _, setup_keys, groups } => {
+                // A group that a key or a network uses cannot be deleted.
+                for key in setup_keys {
+                    account.delete(&format!("/setup-keys/{key}")).await?;
+                }
+                account.delete(&format!("/networks/{id}")).await?;
+                for group in groups {
+                    account.delete_unused(&format!("/groups/{group}")).await?;
+                }
+                Ok(())
             }
         }
     }

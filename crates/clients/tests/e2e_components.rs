@@ -17,6 +17,7 @@ use helix_clients::charts::{ChartOptions, ChartStore};
 use helix_clients::kube::WorkloadClients;
 use helix_clients::mirrors::Mirror;
 use helix_crds::HelixPlatform;
+use helix_crds::labels::COMPONENT;
 use helix_engine::chart_request;
 use helix_engine::seams::{Charts as _, Manifest, Objects as _, WorkloadRoute};
 use helix_plan::components::{Component, Wanted, digest, manifests, wanted};
@@ -27,9 +28,10 @@ use helix_sim::clock::SharedWorld;
 use helix_sim::world::{World, WorldConfig};
 use helm::helm;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -103,6 +105,24 @@ async fn not_as_wanted(
     differing.map(|(id, state)| format!("{component}: {id}: {state:?}")).collect()
 }
 
+/// What is at rest keeps its marks, and a change by hand changes that of the component alone.
+async fn marks_tell_who_was_changed(objects: &WorkloadClients, route: &WorkloadRoute, other: &Client) {
+    let before = objects.marks(route).await.unwrap();
+    let started = Instant::now();
+    assert_eq!(objects.marks(route).await.unwrap(), before);
+    eprintln!("the marks of {} components are read in {} ms", before.len(), started.elapsed().as_millis());
+    let settings: Api<ConfigMap> = Api::namespaced(other.clone(), "authentik");
+    let list = settings.list(&ListParams::default().labels(COMPONENT)).await.unwrap();
+    let name = list.items[0].metadata.name.clone().unwrap();
+    let patch = Patch::Merge(json!({"data": {"by": "hand"}}));
+    settings.patch(&name, &PatchParams::default(), &patch).await.unwrap();
+    let after = objects.marks(route).await.unwrap();
+    let changed: Vec<&Component> =
+        before.iter().filter(|(it, mark)| after.get(it) != Some(mark)).map(|it| it.0).collect();
+    assert_eq!(changed, [&Component::Authentik]);
+    settings.patch(&name, &PatchParams::default(), &Patch::Merge(json!({"data": {"by": null}}))).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_component_is_as_wanted_once_it_is_applied() {
     let (Some(helm), Some(server)) = (helm(), ApiServer::start().await) else { return };
@@ -137,6 +157,8 @@ async fn every_component_is_as_wanted_once_it_is_applied() {
     let count: usize = all.iter().map(|(_, manifests)| manifests.len()).sum();
     eprintln!("{count} objects of {} components are compared in {} ms", all.len(), took.as_millis());
     assert_eq!(differing, [""; 0]);
+
+    marks_tell_who_was_changed(&objects, &route, &other).await;
 
     let fresh = WorkloadClients::new();
     for (component, manifests) in &all {

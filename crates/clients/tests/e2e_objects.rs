@@ -14,7 +14,7 @@ use api_server::ApiServer;
 use helix_clients::kube::WorkloadClients;
 use helix_crds::labels::COMPONENT;
 use helix_engine::seams::{Manifest, Objects as _, SecretData, WorkloadError, WorkloadRoute};
-use helix_plan::components::{Component, Probe, digest};
+use helix_plan::components::{Component, Probe, Question, digest};
 use helix_plan::observed::{Health, ObjectId, ObjectState, Surplus};
 use helix_plan::secrets::Secret;
 use kube::Client;
@@ -321,11 +321,15 @@ async fn health_is_looked_up(cluster: &Cluster) {
     // No controller runs here: the test writes what one would.
     assert_eq!(probe(Probe::Deployment("main")).await, "- Deployment weave/main: its newest form is not looked at yet");
     let ours = deployment(2, json!({}));
+    let marks = cluster.objects.marks(&cluster.route).await.unwrap();
     let available = json!({"type": "Available", "status": "True"});
     let status = json!({"status": {"observedGeneration": 100, "conditions": [available]}});
     cluster.api(&ours.object).patch_status("main", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     assert_eq!(probe(Probe::Deployment("main")).await, "+ Deployment weave/main is available");
     assert_eq!(cluster.state(&ours).await, ObjectState::AsWanted, "a status is not drift");
+    assert_eq!(cluster.objects.marks(&cluster.route).await.unwrap(), marks, "and leaves no mark");
+    let asked = Probe::Answers(Question { service: "none", port: 80, path: "/ready" });
+    assert_eq!(probe(asked).await, "- Service weave/none answers 404 at /ready");
     assert_eq!(probe(Probe::DaemonSet("none")).await, "- DaemonSet weave/none is not there");
     assert_eq!(probe(Probe::StatefulSets).await, "- there is no StatefulSet in weave yet");
     assert_eq!(probe(Probe::NodesReady).await, "- there is no Node yet");

@@ -15,6 +15,7 @@ use helix_plan::step::MeshChange;
 use helix_plan::validated::MeshAccount;
 use helix_sim::clock::SharedWorld;
 use helix_sim::netbird;
+use helix_sim::world::mesh::SetupKey;
 use helix_sim::world::{World, WorldConfig};
 use jiff::Timestamp;
 use kube::Client;
@@ -81,6 +82,65 @@ async fn a_token_that_is_refused_is_told_apart() {
     let error = netbird.look(NAMESPACE, &account(&simulator.url)).await.unwrap_err();
     assert_eq!(error.reason(), "MeshTokenRefused");
     assert!(!error.to_string().contains("nbp_"), "{error}");
+}
+
+#[tokio::test]
+async fn a_network_goes_with_its_keys_and_with_groups_that_nothing_uses() {
+    let simulator = Simulator::start().await;
+    let netbird = Netbird::new(management(TOKEN), Mirrors::default());
+    let account = account(&simulator.url);
+    let ids = simulator.world.with(|world, now| {
+        let mesh = world.mesh();
+        let [routers, admins, used] = ["prod-routers", "prod-admins", "used"].map(|name| mesh.group_named(name));
+        let network = mesh.network_named("prod-router");
+        for group in [&routers, &used] {
+            let key = SetupKey {
+                name: group.clone(),
+                key: String::new(),
+                reusable: true,
+                expires: now,
+                revoked: false,
+                used_times: 0,
+                usage_limit: 0,
+                last_used: None,
+                updated: now,
+                auto_groups: vec![group.clone()],
+                ephemeral: true,
+            };
+            let id = mesh.next_id();
+            mesh.setup_keys.insert(id, key);
+        }
+        [routers, admins, used, network]
+    });
+    let [routers, admins, used, network] = ids;
+    let note = "The machines of a/prod, made by Helix for u1";
+    let route = MeshChange::CreateRoute {
+        network: network.clone(),
+        name: "prod-nodes".to_owned(),
+        address: "10.0.1.0/24".to_owned(),
+        group: admins.clone(),
+        note: note.to_owned(),
+    };
+    netbird.change(NAMESPACE, &account, &route).await.unwrap();
+    let facts = netbird.look(NAMESPACE, &account).await.unwrap();
+    assert!(facts.networks[0].notes.contains(note), "{:?}", facts.networks);
+    let of_routers = facts.setup_keys.iter().filter(|key| key.groups.contains(&routers));
+    let setup_keys: Vec<String> = of_routers.map(|key| key.id.clone()).collect();
+    let deletion = MeshChange::DeleteNetwork {
+        id: network,
+        name: "prod-router".to_owned(),
+        setup_keys,
+        groups: vec![routers, admins, used.clone()],
+    };
+    for _ in 0..2 {
+        netbird.change(NAMESPACE, &account, &deletion).await.unwrap();
+    }
+    let facts = netbird.look(NAMESPACE, &account).await.unwrap();
+    assert_eq!((facts.networks.len(), facts.setup_keys.len()), (0, 1));
+    assert_eq!(
+        facts.groups.into_iter().filter(|(name, _)| name != "All").collect::<Vec<_>>(),
+        [("used".to_owned(), used)]
+    );
 }
 
 /// The name leads nowhere: whoever tried would say that it cannot be resolved.

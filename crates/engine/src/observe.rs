@@ -30,7 +30,7 @@ use helix_plan::phases::firewall;
 use helix_plan::quorum::Quorum;
 use helix_plan::secrets::{Rotation, SecretBundle};
 use helix_plan::step::Lane;
-use helix_plan::validated::{ApprovalMode, ValidatedPlatform};
+use helix_plan::validated::{ApprovalMode, MeshAccount, ValidatedPlatform};
 use jiff::Timestamp;
 
 pub(crate) use access::{Access, BackupPlace, KUBERNETES_USER};
@@ -150,12 +150,14 @@ fn is_led(observed: &Observed) -> bool {
 pub(crate) async fn observe_for_teardown(
     seams: &Seams,
     platform: &PlatformIdentity,
+    account: Option<&MeshAccount>,
     memory: &mut Memory,
     now: Timestamp,
 ) -> (Observed, Access) {
     let setbacks = memory.setbacks(now);
     let (mut observed, stored) = foundation(seams, platform, memory, setbacks, now).await;
     observed.dns = names::ask_of_the_leaving(seams, platform, memory, now).await;
+    observed.mesh = mesh::ask_of_the_leaving(seams, platform, account, memory, now).await;
     let decisive = |cloud: &CloudFacts| {
         let stored = observed.store.value().is_some_and(|store| !store.is_empty());
         cloud.is_empty() || (cloud.is_unused() && stored)
@@ -165,7 +167,7 @@ pub(crate) async fn observe_for_teardown(
         observed.cloud = cloud(seams, platform, memory, now).await;
     }
     let access = ask_the_leaving_cluster(seams, &mut observed, stored, memory, now).await;
-    (observed, access)
+    (observed, Access { mesh: account.cloned(), ..access })
 }
 
 /// Asks a cluster that is still whole what was made from inside of it.

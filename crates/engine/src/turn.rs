@@ -13,7 +13,7 @@ use std::sync::Arc;
 use helix_crds::{HelixPlatform, HelixPlatformStatus, TeardownStatus};
 use helix_plan::catalogue::Catalogue;
 use helix_plan::check::{self, Subject};
-use helix_plan::farewell::Farewell;
+use helix_plan::farewell::{self, Farewell};
 use helix_plan::guard::{self, Guard};
 use helix_plan::names::PlatformIdentity;
 use helix_plan::observed::{Intents, Missing, ObjectId, Observed, SetbackKind};
@@ -154,7 +154,10 @@ pub async fn look(
     let validated = ValidatedPlatform::new(platform, &catalogue, now)?;
     let (observed, _) = match platform.metadata.deletion_timestamp {
         None => observe::observe(seams, &validated, intents, memory, now).await,
-        Some(_) => observe::observe_for_teardown(seams, &validated.identity, memory, now).await,
+        Some(_) => {
+            let account = farewell::mesh(platform);
+            observe::observe_for_teardown(seams, &validated.identity, account.as_ref(), memory, now).await
+        }
     };
     Ok(Seen { catalogue, validated, observed })
 }
@@ -171,7 +174,8 @@ async fn tear_down(seams: &Seams, platform: &HelixPlatform, memory: &mut Memory,
         memory.look = None;
         memory.deleting = true;
     }
-    let (mut observed, access) = observe::observe_for_teardown(seams, &identity, memory, now).await;
+    let account = farewell::mesh(platform);
+    let (mut observed, access) = observe::observe_for_teardown(seams, &identity, account.as_ref(), memory, now).await;
     let mut events = learn(seams, &identity, memory, &mut observed, now).await;
     let services = services::recorded(platform, &observed);
     let farewell =

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::guard::{self, Guard};
 use crate::step::ResourceKind;
+use crate::validated::{MeshAccount, mesh_account};
 
 /// How a platform goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,12 @@ impl Farewell {
         };
         kept && guard::holds(Guard::RetainedStays)
     }
+}
+
+/// The account of the mesh that the platform may have something in, by its specification as it is written down.
+#[must_use]
+pub fn mesh(platform: &HelixPlatform) -> Option<MeshAccount> {
+    mesh_account(&platform.spec)
 }
 
 #[cfg(test)]

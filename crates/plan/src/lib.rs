@@ -23,6 +23,7 @@ pub mod forecast;
 pub mod gitops;
 pub mod guard;
 pub mod inside;
+pub mod mesh;
 pub mod names;
 pub mod observed;
 pub mod owned;

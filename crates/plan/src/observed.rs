@@ -34,7 +34,7 @@ pub use components::{
 };
 pub use dns::{APEX, DnsFacts, Record, host};
 pub use gitops::{Application, GitOpsFacts, Published, TreeFacts};
-pub use mesh::{MeshFacts, MeshNetwork, MeshPeer};
+pub use mesh::{MeshFacts, MeshNetwork, MeshPeer, MeshSetupKey};
 
 use crate::names::MachineName;
 

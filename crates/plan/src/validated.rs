@@ -33,6 +33,7 @@ pub use dns::Dns;
 pub use helix_crds::{ApprovalMode, Spread};
 pub use layers::Layers;
 pub use pace::{Pace, Remediation, Share};
+pub(crate) use ports::mesh as mesh_account;
 pub use ports::{AdminPorts, MeshAccount};
 pub use rejection::{Rejection, Rejections};
 pub use schedule::Schedule;

@@ -7,6 +7,7 @@
 //!
 //! What it cannot show: wire formats, certificates, timeouts and real concurrency. Those are the sockets' part.
 
+mod answers;
 mod beside;
 pub mod bucket;
 pub mod charts;

@@ -8,6 +8,7 @@ mod support;
 use std::net::Ipv4Addr;
 
 use helix_crds::{HelixPlatform, PhaseName, ProviderSpec};
+use helix_plan::observed::{MeshNetwork, MeshSetupKey};
 use helix_sim::inprocess::life::{Ended, Life};
 use jiff::SignedDuration;
 
@@ -88,6 +89,52 @@ fn ports_close_when_the_mesh_leads_in_and_open_when_helix_is_shut_out() {
     assert_eq!(open_to(&life), (vec![egress], false), "in the end it tries again");
     assert_eq!(life.until_gone(HOUR), Ok(()));
     assert!(is_empty(&life));
+}
+
+#[test]
+fn what_the_platform_has_in_the_mesh_goes_with_it_and_what_others_have_stays() {
+    let egress = format!("{HELIX}/32");
+    let mut life = up(std::slice::from_ref(&egress));
+    join_mesh(&life);
+    live(&mut life, 25);
+    let office = MeshNetwork {
+        id: "office".to_owned(),
+        name: "office".to_owned(),
+        router_groups: ["office-routers".to_owned()].into(),
+        resources: ["10.7.0.0/16".to_owned()].into(),
+        notes: ["printers".to_owned()].into(),
+    };
+    let key = |id: &str, group: &str| MeshSetupKey { id: id.to_owned(), groups: [group.to_owned()].into() };
+    life.universe().with_mesh(|mesh| {
+        let [ours] = mesh.networks.as_slice() else { panic!("one network: {:?}", mesh.networks) };
+        let routers = ours.router_groups.first().expect("routing peers are in a group").clone();
+        mesh.setup_keys = vec![key("ours", &routers), key("theirs", "office-routers")];
+        mesh.groups.insert("office".to_owned(), "office-routers".to_owned());
+        mesh.networks.push(office.clone());
+    });
+    assert_eq!(life.until_gone(HOUR), Ok(()));
+    life.universe().with_mesh(|mesh| {
+        assert_eq!(mesh.networks, [office]);
+        assert_eq!(mesh.setup_keys, [key("theirs", "office-routers")]);
+        assert_eq!(mesh.groups.keys().collect::<Vec<_>>(), ["office"]);
+    });
+}
+
+#[test]
+fn a_mesh_that_names_are_shared_in_keeps_what_is_not_proved() {
+    let egress = format!("{HELIX}/32");
+    let mut life = up(std::slice::from_ref(&egress));
+    join_mesh(&life);
+    live(&mut life, 25);
+    let count = life.universe().with_mesh(|mesh| {
+        for network in &mut mesh.networks {
+            network.notes = ["The machines of another, made by Helix for somebody else".to_owned()].into();
+        }
+        mesh.networks.len()
+    });
+    assert_eq!(count, 1);
+    assert_eq!(life.until_gone(HOUR), Ok(()));
+    assert_eq!(life.universe().with_mesh(|mesh| mesh.networks.len()), 1);
 }
 
 #[test]

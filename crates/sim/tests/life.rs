@@ -1,6 +1,7 @@
-//! Whole lives of platforms on the in-process world: created, killed at every moment, deleted.
+//! Whole lives of platforms on the in-process world: created, killed at telling moments, deleted. Kills
+//! at any moment are the business of lives by seeds.
 
-#![allow(clippy::expect_used, reason = "helpers of tests fail the test they are called from")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail the test they are called from")]
 
 mod support;
 

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Figure {
     pub(crate) name: String,
-    value: f64,
-    unit: String,
-    goal: f64,
-    holds: bool,
+    pub(crate) value: f64,
+    pub(crate) unit: String,
+    pub(crate) goal: f64,
+    pub(crate) holds: bool,
 }
 
 impl Figure {
@@ -36,7 +36,7 @@ pub(crate) fn table(figures: &[Figure]) -> String {
 }
 
 /// Three digits that count: the figures lie between microseconds and minutes.
-fn rounded(value: f64) -> String {
+pub(crate) fn rounded(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),

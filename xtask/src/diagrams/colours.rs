@@ -14,7 +14,7 @@ const FONTS: &str = "DejaVu Sans, Verdana, sans-serif";
 const LINE: u16 = 420;
 
 /// The colours of a look, in CSS' notation. Text has a contrast of at least 12 : 1 on each that it can stand
-/// on, lines and borders of at least 3 : 1.
+/// on, arrows and borders of at least 3 : 1.
 struct Palette {
     /// Behind everything.
     background: &'static str,
@@ -28,6 +28,8 @@ struct Palette {
     /// A group of boxes, and its border.
     group: &'static str,
     group_border: &'static str,
+    /// What text may be written across: the life lines of a sequence.
+    faint: &'static str,
     /// What is set apart: notes, and the second of two.
     accent: &'static str,
     accent_border: &'static str,
@@ -49,6 +51,7 @@ impl Look {
                 border: "#3b6fd4",
                 group: "#f6f8fa",
                 group_border: "#848d97",
+                faint: "#d0d7de",
                 accent: "#fff4d6",
                 accent_border: "#b58900",
             },
@@ -60,6 +63,7 @@ impl Look {
                 border: "#6ea8fe",
                 group: "#161b22",
                 group_border: "#6e7681",
+                faint: "#30363d",
                 accent: "#33290f",
                 accent_border: "#d7a21a",
             },
@@ -75,25 +79,15 @@ impl Look {
             "layout": "dagre",
             "fontFamily": FONTS,
             "themeVariables": self.variables(),
-            "themeCSS": self.style(),
             "flowchart": {"useMaxWidth": false, "wrappingWidth": LINE, "subGraphTitleMargin": {"top": 4, "bottom": 8}},
-            "sequence": {"useMaxWidth": false, "mirrorActors": false},
+            "sequence": {"useMaxWidth": false},
             "state": {"useMaxWidth": false, "wrappingWidth": LINE},
             "timeline": {"useMaxWidth": false},
         })
     }
 
-    /// Arrows must not strike through what is written on them.
-    fn style(self) -> String {
-        let background = self.palette().background;
-        format!(
-            ".edgeLabel rect {{ opacity: 1; }} \
-             .messageText, .loopText {{ paint-order: stroke; stroke: {background}; stroke-width: 6px; }}"
-        )
-    }
-
     fn variables(self) -> Value {
-        let Palette { background, text, line, fill, border, group, group_border, accent, accent_border } =
+        let Palette { background, text, line, fill, border, group, group_border, faint, accent, accent_border } =
             self.palette();
         json!({
             "darkMode": self == Self::Dark,
@@ -116,7 +110,7 @@ impl Look {
             "edgeLabelBackground": background,
             "transitionColor": line,
             "transitionLabelColor": text,
-            "actorLineColor": group_border,
+            "actorLineColor": faint,
             "signalColor": line,
             "signalTextColor": text,
             "loopTextColor": text,

@@ -16,6 +16,9 @@ use super::sources::Source;
 const TITLE: &str = "accTitle:";
 const DESCRIPTION: &str = "accDescr:";
 
+/// The renderer's code for a source that it takes for no diagram at all.
+const NO_KIND: &str = "merman.parse.no_diagram_detected";
+
 /// Pixels of a PNG for each of the SVG: sharp on dense screens.
 const PNG_SCALE: f32 = 2.0;
 
@@ -152,22 +155,30 @@ fn renderer(look: Look) -> Renderer {
 
 /// What the renderer said, with the place that it means.
 fn explain(source: &Source, error: &RenderError) -> DrawError {
-    let (path, problem) = (source.path(), error.to_string());
+    let path = source.path();
     match error {
         RenderError::Parse(diagnostic) => {
-            let span = diagnostic.terminal_diagnostic_details().span;
-            let line = span.map_or(1, |span| line_of(&source.text, span.start));
-            DrawError::Parse { path, line, problem }
+            let details = diagnostic.terminal_diagnostic_details();
+            if details.code == NO_KIND {
+                return no_kind(path);
+            }
+            let line = details.span.map_or(1, |span| line_of(&source.text, span.start));
+            DrawError::Parse { path, line, problem: error.to_string() }
         }
-        RenderError::NoDiagram => DrawError::Parse { path, line: 1, problem },
-        _ => DrawError::Undrawable { path, problem },
+        RenderError::NoDiagram => no_kind(path),
+        _ => DrawError::Undrawable { path, problem: error.to_string() },
     }
 }
 
-/// The line of a byte, counted from 1.
+fn no_kind(path: String) -> DrawError {
+    let problem = "no kind of diagram; expected one of those that xtask/Cargo.toml turns on, as in `flowchart LR`";
+    DrawError::Parse { path, line: 1, problem: problem.to_owned() }
+}
+
+/// The line of a byte, counted from 1; the end of the file is on its last line.
 fn line_of(text: &str, byte: usize) -> usize {
-    let before = text.as_bytes().iter().take(byte);
-    1 + before.filter(|byte| **byte == b'\n').count()
+    let before = text.as_bytes().iter().take(byte).filter(|byte| **byte == b'\n').count();
+    (before + 1).min(text.lines().count())
 }
 
 #[cfg(test)]
@@ -215,9 +226,10 @@ mod tests {
     fn what_does_not_parse_is_told_with_its_line() {
         let text = "flowchart LR\n  accTitle: One\n  accDescr: Two\n  a --> b\n  c -->\n";
         let error = Pen::new().unwrap().svg(&source(text), Look::Light).unwrap_err();
-        let DrawError::Parse { path, line, .. } = &error else { panic!("{error}") };
-        assert_eq!((path.as_str(), *line), ("diagrams/sample.mmd", 5), "{error}");
-        assert!(error.to_string().contains("xpected"), "{error}");
+        assert!(error.to_string().starts_with("diagrams/sample.mmd:5: "), "{error}");
+        assert!(error.to_string().contains("expected node identifier"), "{error}");
+        let error = Pen::new().unwrap().svg(&source(&text.replace("flowchart", "flowchrt")), Look::Light).unwrap_err();
+        assert!(error.to_string().starts_with("diagrams/sample.mmd:1: no kind of diagram"), "{error}");
     }
 
     #[test]

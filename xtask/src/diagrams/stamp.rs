@@ -39,7 +39,9 @@ impl Inputs {
         for package in lock.split("[[package]]") {
             let named = |name: &str| package.contains(&format!("\nname = \"{name}\"\n"));
             if DRAWS.iter().any(|name| named(name)) {
-                add(&mut common, package);
+                // Not its dependencies: how they are written depends on what else is locked.
+                let itself = |line: &&str| ["name", "version", "checksum"].iter().any(|key| line.starts_with(key));
+                package.lines().filter(itself).for_each(|line| add(&mut common, line));
             }
         }
         OWN.iter().for_each(|text| add(&mut common, text));
@@ -89,8 +91,17 @@ pub(super) fn holds(file: &str, inputs: &str) -> bool {
 mod tests {
     use super::*;
 
-    const LOCK: &str =
-        "[[package]]\nname = \"merman\"\nversion = \"0.9.3\"\n\n[[package]]\nname = \"other\"\nversion = \"1.0.0\"\n";
+    const LOCK: &str = r#"[[package]]
+name = "merman"
+version = "0.9.3"
+dependencies = [
+ "other",
+]
+
+[[package]]
+name = "other"
+version = "1.0.0"
+"#;
 
     fn digest(lock: &str, text: &str, look: Look) -> String {
         let source = Source { name: "one".to_owned(), text: text.to_owned() };
@@ -115,5 +126,6 @@ mod tests {
         let inputs = digest(LOCK, "flowchart LR", Look::Light);
         assert_ne!(digest(&LOCK.replace("0.9.3", "0.9.4"), "flowchart LR", Look::Light), inputs);
         assert_eq!(digest(&LOCK.replace("1.0.0", "1.0.1"), "flowchart LR", Look::Light), inputs);
+        assert_eq!(digest(&LOCK.replace(r#""other","#, r#""other 1.0.0","#), "flowchart LR", Look::Light), inputs);
     }
 }

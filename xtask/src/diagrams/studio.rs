@@ -196,8 +196,8 @@ mod tests {
         ] {
             fs::write(file(name), text).unwrap();
         }
-        let drawn = draw(&repository, &sources(&repository), &pngs);
-        assert!(matches!(drawn, Err(Error::Undrawn { count: 1 })));
+        let all = sources(&repository);
+        assert!(matches!(draw(&repository, &all, &pngs), Err(Error::Undrawn { count: 1 })));
         let found = crate::diagrams::sources::names(&repository, RENDERED).unwrap();
         let expected = ["bad.light.svg", "good.dark.svg", "good.light.svg", "graph.dark.svg", "graph.light.svg"];
         assert_eq!(found, expected);

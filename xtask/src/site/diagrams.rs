@@ -177,7 +177,7 @@ fn page(diagram: &Diagram, previous: Option<&Diagram>, next: Option<&Diagram>) -
         div.viewer {
             fieldset {
                 legend.unseen { "Size of the picture" }
-                @for (id, name) in [("fit", "Fit"), ("actual", "Actual size"), ("double", "Double")] {
+                @for (id, name) in [("fit", "Fit"), ("actual", "Actual"), ("double", "Double")] {
                     input type="radio" name="size" id=(id) checked[id == "fit"];
                     label for=(id) { (name) }
                 }

@@ -1,11 +1,12 @@
 //! Documents from Markdown: links lead to pages, Mermaid that is drawn already is shown as its picture, and what a
 //! document holds of HTML is text.
 //!
-//! The only HTML that comes through is what this file writes itself, with one exception that is none: line breaks are
-//! breaks, comments are nothing, and a picture in HTML (which GitHub needs for its themes) is a picture like any other.
+//! The only HTML that comes through is what this file writes itself, with exceptions that are none: line breaks are
+//! breaks, comments are nothing, a picture in HTML (which GitHub needs for its themes) is a picture like any other, and an
+//! empty `<a id="name"></a>` is a place to link to.
 
 use maud::{Markup, PreEscaped, html};
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd, html::push_html};
+use pulldown_cmark::{Alignment, CodeBlockKind, Event, Options, Parser, Tag, TagEnd, html::push_html};
 
 use super::links::{Anchors, Links, Target, page_of, relative, resolve};
 
@@ -113,9 +114,10 @@ impl<'text> Writer<'_, 'text> {
                 self.tables += 1;
                 let name = format!("Table {}", self.tables);
                 // The element is closed with the table.
-                let open = html! { div.scroll tabindex="0" role="region" aria-label=(name) {} }.into_string();
-                self.push(PreEscaped(open.trim_end_matches("</div>").to_owned()));
-                self.events.push(Event::Start(Tag::Table(alignment)));
+                let open = html! { div class=(frame(&alignment)) tabindex="0" role="region" aria-label=(name) {} };
+                self.push(PreEscaped(open.into_string().trim_end_matches("</div>").to_owned()));
+                // Alignments would become styles of the cells, which the page's policy refuses.
+                self.events.push(Event::Start(Tag::Table(vec![Alignment::None; alignment.len()])));
             }
             Event::End(TagEnd::Table) => {
                 self.events.push(Event::End(TagEnd::Table));
@@ -172,12 +174,31 @@ impl<'text> Writer<'_, 'text> {
         if ["<br>", "<br/>", "<br />"].contains(&tag.as_str()) {
             return Some(html! { br; });
         }
+        if let Some(id) = place(source) {
+            return Some(html! { span id=(id) {} });
+        }
+        if tag == "</a>" {
+            return None;
+        }
         if let Some(at) = tag.find("<img ") {
             let attribute = |name: &str| attribute(&source[at..], name);
             return Some(picture(self.links, &attribute("src")?, &attribute("alt").unwrap_or_default()));
         }
         Some(html! { (source) })
     }
+}
+
+/// The classes of what a table is scrolled in, by which the style sheet aligns its columns.
+fn frame(alignment: &[Alignment]) -> String {
+    let columns = (1..).zip(alignment).filter(|(_, alignment)| **alignment == Alignment::Right);
+    columns.fold("scroll".to_owned(), |classes, (column, _)| format!("{classes} right-{column}"))
+}
+
+/// The name in `<a id="name">`.
+fn place(tag: &str) -> Option<&str> {
+    let name = tag.strip_prefix("<a id=\"")?.strip_suffix("\">")?;
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "._-[]".contains(sign);
+    (!name.is_empty() && name.chars().all(is_plain)).then_some(name)
 }
 
 /// The value of an attribute in double quotes.
@@ -286,6 +307,8 @@ mod tests {
         assert!(html.contains("&lt;script&gt;") && html.contains("<br>"), "{html}");
         let html = rendered("[x](javascript:alert(1)) <javascript:alert(1)>");
         assert!(!html.contains("href"), "{html}");
+        let html = rendered("<a id=\"spec.dns\"></a> <a id=\"x\" onclick=\"y\">z</a>\n");
+        assert!(html.contains("<span id=\"spec.dns\"></span>") && !html.contains("<a "), "{html}");
     }
 
     #[test]
@@ -310,6 +333,8 @@ mod tests {
         let html = rendered("## `helix plan` now\n\n| a | |\n|---|---|\n| [r](../README.md#helix) | b |\n");
         assert!(html.contains(r#"<h2 id="helix-plan-now">"#), "{html}");
         assert!(html.contains("(no name)") && html.contains(r#"aria-label="Table 1"><table>"#), "{html}");
+        let right = rendered("| a | b |\n|---|--:|\n| c | 1 |\n");
+        assert!(right.contains(r#"class="scroll right-2""#) && !right.contains("style="), "{right}");
         assert!(html.contains(r#"role="region""#) && html.contains(r#"href="../README.html#helix""#), "{html}");
     }
 }

@@ -1,14 +1,20 @@
 //! End-to-end tests, two at a time: they wait for processes more than they compute, so that one beside another costs little
 //! of either's time. What each says is shown when it has ended, so that nothing is mixed up.
+//!
+//! Their programs are run as cargo has built them for the whole workspace. A `cargo test` that names one of them would build
+//! its dependencies anew, with the features that this one alone asks for.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
+use serde_json::Value;
+
 use crate::error::Error;
 use crate::process;
-use crate::repository::{Metadata, Package};
+use crate::repository::Repository;
 
 /// Test files of this prefix start processes.
 pub(super) const END_TO_END: &str = "e2e_";
@@ -16,21 +22,36 @@ pub(super) const END_TO_END: &str = "e2e_";
 /// How many are run at once. A sandbox life keeps a core busy for half of its time, and some tests live two.
 const AT_ONCE: usize = 2;
 
-/// Runs every end-to-end test by a `cargo` that has what they need in its environment.
+/// The package whose tests are begun with: they live whole sandbox lives, and what is left to the end is short.
+const FIRST: &str = "xtask";
+
+/// A built test.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Test {
+    is_first: bool,
+    name: String,
+    program: PathBuf,
+    /// Of its package, in which cargo, too, runs it.
+    directory: PathBuf,
+}
+
+/// Runs every end-to-end test with these variables.
 ///
 /// # Errors
-/// [`Error::Tests`], which names those that failed, after all have run.
-pub(super) fn run(metadata: &Metadata, cargo: impl Fn() -> Command + Sync) -> Result<(), Error> {
-    let queue = Mutex::new(queue(metadata.packages()));
+/// [`Error::Tests`], which names those that failed, after all have run; as [`process::answer`], when they can't be built.
+pub(super) fn run(repository: &Repository, variables: &[(&str, PathBuf)]) -> Result<(), Error> {
+    let mut cargo = repository.cargo();
+    let built = process::answer(cargo.args(["test", "--workspace", "--locked", "--no-run", "--message-format=json"]))?;
+    let queue = Mutex::new(queue(&built));
     let next = || queue.lock().ok()?.pop();
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(test) = next() {
-                    if let Err(error) = one(test, cargo()) {
+                    if let Err(error) = one(&test, variables) {
                         eprintln!("error: {error}");
-                        failed.lock().into_iter().for_each(|mut failed| failed.push(test.to_owned()));
+                        failed.lock().into_iter().for_each(|mut failed| failed.push(test.name.clone()));
                     }
                 }
             });
@@ -41,29 +62,33 @@ pub(super) fn run(metadata: &Metadata, cargo: impl Fn() -> Command + Sync) -> Re
     if failed.is_empty() { Ok(()) } else { Err(Error::Tests { failed: failed.join(", ") }) }
 }
 
-fn one(test: &str, mut cargo: Command) -> Result<(), Error> {
+fn one(test: &Test, variables: &[(&str, PathBuf)]) -> Result<(), Error> {
+    eprintln!("==> {}", test.name);
     let started = Instant::now();
-    let result = process::tells(cargo.args(["test", "--workspace", "--locked", "--no-fail-fast", "--test", test]));
-    eprintln!(
-        "==> {test}: {} after {:.1} s",
-        if result.is_ok() { "ok" } else { "failed" },
-        started.elapsed().as_secs_f64()
-    );
+    let mut command = Command::new(&test.program);
+    command.current_dir(&test.directory).envs(variables.iter().map(|(name, value)| (name, value)));
+    let result = process::tells(&mut command);
+    let outcome = if result.is_ok() { "ok" } else { "failed" };
+    eprintln!("    {}: {outcome} after {:.1} s", test.name, started.elapsed().as_secs_f64());
     result
 }
 
-/// The names of the tests, the next one last. The crates that depend on most come first, because theirs take longest: what
-/// is left to the end is short.
-fn queue<'metadata>(packages: impl Iterator<Item = Package<'metadata>>) -> Vec<&'metadata str> {
-    let mut packages: Vec<_> = packages.collect();
-    packages.sort_by_key(|package| package.dependencies().count());
-    let mut names: Vec<&str> = Vec::new();
-    for name in packages.into_iter().flat_map(Package::integration_tests) {
-        if name.starts_with(END_TO_END) && !names.contains(&name) {
-            names.push(name);
-        }
+/// The end-to-end tests among what cargo says that it has built, the next one last.
+fn queue(built: &str) -> Vec<Test> {
+    let messages = built.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut tests: Vec<Test> = messages.filter_map(|message| test(&message)).collect();
+    tests.sort_unstable();
+    tests
+}
+
+fn test(artifact: &Value) -> Option<Test> {
+    let name = artifact["target"]["name"].as_str()?;
+    if artifact["target"]["kind"][0] != "test" || !name.starts_with(END_TO_END) {
+        return None;
     }
-    names
+    let directory = PathBuf::from(artifact["manifest_path"].as_str()?).parent()?.to_owned();
+    let is_first = directory.file_name().is_some_and(|package| package == FIRST);
+    Some(Test { is_first, name: name.to_owned(), program: artifact["executable"].as_str()?.into(), directory })
 }
 
 #[cfg(test)]
@@ -71,14 +96,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_end_to_end_test_is_run_once_and_those_of_the_outermost_crate_first() {
-        let target = |name: &str| serde_json::json!({"kind": ["test"], "name": name});
-        let dependency = |name: &str| serde_json::json!({"name": name, "kind": null});
-        let json = serde_json::json!({"packages": [
-            {"name": "outer", "targets": [target("e2e_life"), target("golden")], "dependencies": [dependency("inner")]},
-            {"name": "inner", "targets": [target("e2e_lease"), target("e2e_both")], "dependencies": []},
-            {"name": "other", "targets": [target("e2e_both")], "dependencies": []},
-        ]});
-        assert_eq!(queue(Metadata::from_json(json).packages()), ["e2e_lease", "e2e_both", "e2e_life"]);
+    fn every_end_to_end_test_is_run_and_whole_lives_first() {
+        let artifact = |package: &str, kind: &str, name: &str| {
+            let target = serde_json::json!({"kind": [kind], "name": name});
+            let (manifest, program) = (format!("/helix/{package}/Cargo.toml"), format!("/helix/target/{name}-1"));
+            serde_json::json!({"reason": "compiler-artifact", "target": target, "manifest_path": manifest,
+                "executable": program})
+            .to_string()
+        };
+        let built = [
+            artifact("xtask", "test", "e2e_life"),
+            artifact("crates/clients", "test", "e2e_kube"),
+            artifact("crates/clients", "test", "talos"),
+            artifact("operator", "bin", "e2e_no_test"),
+            r#"{"reason":"build-finished","success":true}"#.to_owned(),
+        ];
+        let queue = queue(&built.join("\n"));
+        assert_eq!(queue.iter().map(|test| test.name.as_str()).collect::<Vec<_>>(), ["e2e_kube", "e2e_life"]);
+        assert_eq!(queue[0].directory, PathBuf::from("/helix/crates/clients"));
+        assert_eq!(queue[0].program, PathBuf::from("/helix/target/e2e_kube-1"));
     }
 }

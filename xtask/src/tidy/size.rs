@@ -38,7 +38,7 @@ pub(crate) fn findings(file: &str, text: &str) -> Vec<Finding> {
 }
 
 /// Whether the whole file is tests: an integration test, a benchmark, or the file of a `mod tests;`.
-fn is_test(file: &str) -> bool {
+pub(crate) fn is_test(file: &str) -> bool {
     file.split('/').any(|part| ["tests", "benches", "tests.rs"].contains(&part))
 }
 

@@ -1,8 +1,8 @@
 //! The status site in a real browser: of an example repository that has everything, and of this repository as it is.
 //!
-//! `drive.mjs` looks at every page, in both themes, on a phone's and a desk's width: links and anchors lead somewhere,
-//! nothing is asked of other hosts, the console is silent, axe finds no violation, and without scripts nothing is
-//! missing. What it saw is left in `target/site-screenshots` for people to look at.
+//! `drive.mjs` looks at every page, dark on a phone's width and light on a desk's, and at all but documents the other way
+//! round, too: links and anchors lead somewhere, nothing is asked of other hosts, the console is silent, axe finds no
+//! violation, and without scripts nothing is missing. What it saw is left in `target/site-screenshots` for people to look at.
 //!
 //! Needs Debian's Chromium, Node and npm: `cargo xtask test` installs them. Without them the test says so, and fails
 //! where everything has to run (`CI=true`).

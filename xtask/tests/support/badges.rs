@@ -70,7 +70,9 @@ pub(crate) fn tell_that_all_is_well(sandbox: &Sandbox) {
     }
     assert_eq!((shown["uptime"].as_str(), shown["alerts"].as_str()), ("100%", "0 firing"));
     assert_eq!(shown["build"], "passing 25b143f");
-    for (slug, word) in [("machines", "ready"), ("cnpg_status", "healthy"), ("longhorn_health", "healthy")] {
+    // Nothing of the example keeps its data on Longhorn.
+    assert_eq!(shown["longhorn_health"], "none");
+    for (slug, word) in [("machines", "ready"), ("cnpg_status", "healthy"), ("netbird_peers", "connected")] {
         let (numbers, words) = shown[slug].split_once(' ').unwrap();
         let (well, all) = numbers.split_once('/').unwrap();
         assert!(well == all && words == word, "{slug}: {}", shown[slug]);
@@ -117,13 +119,15 @@ pub(crate) fn change_with_their_causes(sandbox: &Sandbox, platform: &str) {
         all.extend(["--patch", &body]);
         sandbox.run(Cluster::Workload, &all).unwrap();
     };
-    let first = |kind: &str| -> (String, String) {
+    let first = |kind: &str, is_it: &dyn Fn(&Value) -> bool| -> (String, String) {
         let list = sandbox.get(Cluster::Workload, &[kind, "--all-namespaces"]);
-        let metadata = &list["items"][0]["metadata"];
+        let metadata = &list["items"].as_array().unwrap().iter().find(|it| is_it(it)).unwrap()["metadata"];
         let text = |key: &str| metadata[key].as_str().unwrap().to_owned();
         (text("name"), format!("--namespace={}", text("namespace")))
     };
-    let (name, namespace) = first("applications.argoproj.io");
+    let is_kept_synced =
+        |it: &Value| it["status"]["sync"]["status"] == "Synced" && it["spec"]["syncPolicy"]["automated"].is_object();
+    let (name, namespace) = first("applications.argoproj.io", &is_kept_synced);
     let entry = |id: u32, revision: &str, day: &str| json!({"id": id, "revision": revision, "deployedAt": day});
     let now = sandbox.platform(platform).unwrap()["status"]["phases"][0]["evidence"][0]["observedAt"].clone();
     let now = now.as_str().unwrap();
@@ -132,18 +136,24 @@ pub(crate) fn change_with_their_causes(sandbox: &Sandbox, platform: &str) {
         let status = json!({"sync": {"status": "OutOfSync"}, "history": history});
         patch("applications.argoproj.io", &[&name, &namespace], &status);
     });
-    let (name, namespace) = first("clusters.postgresql.cnpg.io");
+    let (name, namespace) = first("clusters.postgresql.cnpg.io", &|_| true);
     change(sandbox, &["cnpg_status"], || {
         let arguments = [name.as_str(), &namespace, "--subresource=status"];
         patch("clusters.postgresql.cnpg.io", &arguments, &json!({"phase": "Failing over"}));
     });
-    let (name, namespace) = first("volumes.longhorn.io");
+    let volume = json!({"apiVersion": "longhorn.io/v1beta2", "kind": "Volume", "spec": {"numberOfReplicas": 3},
+        "metadata": {"name": "of-a-badge", "namespace": "longhorn-system"}});
+    let file = sandbox.root().join("volume.json");
+    fs::write(&file, volume.to_string()).unwrap();
+    sandbox.run(Cluster::Workload, &["create", "--filename", file.to_str().unwrap()]).unwrap();
     change(sandbox, &["longhorn_health"], || {
         let status = json!({"state": "attached", "robustness": "degraded"});
-        patch("volumes.longhorn.io", &[&name, &namespace, "--subresource=status"], &status);
+        let arguments = ["of-a-badge", "--namespace=longhorn-system", "--subresource=status"];
+        patch("volumes.longhorn.io", &arguments, &status);
     });
+    sandbox.run(Cluster::Workload, &["delete", "--filename", file.to_str().unwrap()]).unwrap();
     change(sandbox, &["netbird_peers"], || lose_a_peer(sandbox));
-    lose_a_machine(sandbox, platform);
+    want_one_machine_more(sandbox, platform);
     sandbox.until_ready(platform, LONGEST + LONGEST);
 }
 
@@ -158,21 +168,13 @@ fn lose_a_peer(sandbox: &Sandbox) {
     }
 }
 
-/// A worker that is gone shows in figures of the platform's status and of Prometheus alike.
-fn lose_a_machine(sandbox: &Sandbox, platform: &str) {
-    let servers = sandbox.servers();
-    let workers = servers.iter().filter(|(name, _)| !name.starts_with(&format!("{platform}-cp-")));
-    let (_, worker) = workers.last().unwrap();
-    let mut there = true;
+/// A machine that is asked for and not there yet shows in figures of the platform's status and of Prometheus alike.
+fn want_one_machine_more(sandbox: &Sandbox, platform: &str) {
+    let wanted = sandbox.platform(platform).unwrap()["spec"]["workerPools"][0]["replicas"].as_u64().unwrap() + 1;
+    let patch = json!([{"op": "replace", "path": "/spec/workerPools/0/replicas", "value": wanted}]).to_string();
+    let namespace = format!("--namespace={NAMESPACE}");
     change(sandbox, &["machines", "cost", "immutable_substrate", "uptime", "alerts"], || {
-        if there {
-            let (status, body) = sandbox.hetzner("DELETE", &format!("/servers/{}", worker["id"]));
-            assert!([200, 204].contains(&status), "{status}: {body}");
-            let namespace = format!("--namespace={NAMESPACE}");
-            sandbox
-                .run(Cluster::Management, &["annotate", "hp", platform, &namespace, "example.com/lost=one"])
-                .unwrap();
-            there = false;
-        }
+        let arguments = ["patch", "hp", platform, &namespace, "--type=json", "--patch", &patch];
+        sandbox.run(Cluster::Management, &arguments).unwrap();
     });
 }

@@ -45,8 +45,7 @@ fn reading(report: &Report, directory: &Path) -> Reading {
     let newest = match newest(directory, report.prefix) {
         Err(error) => return failed(directory, &error),
         Ok(None) => {
-            let remedy =
-                format!("no {}*.json in {}; it is written by {}", report.prefix, directory.display(), report.made_by);
+            let remedy = format!("no {}*.json among the reports; it is written by {}", report.prefix, report.made_by);
             return Reading::NotAsked { remedy };
         }
         Ok(Some(newest)) => newest,

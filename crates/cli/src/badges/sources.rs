@@ -225,7 +225,8 @@ async fn workload(asked: &Asked<'_>, management: &Management, platform: &HelixPl
         let client = client.map_err(|why| format!("the kubeconfig of the platform's cluster cannot be used: {why}"))?;
         Ok(suite(&client).await)
     };
-    match in_time("the platform's API server", look).await {
+    // Several lists at once are a large future.
+    match Box::pin(in_time("the platform's API server", look)).await {
         Ok(facts) => of_suite(&facts, Timestamp::now()),
         Err(why) => slugs_of(Source::Workload).map(|slug| (slug, Reading::failed(&why))).collect(),
     }

@@ -1,15 +1,17 @@
-//! The program as its users meet it: what it prints, what it writes, and its exit codes. Nothing else is started, but the
-//! shell that runs what documents say.
+//! The program as its users meet it: what it prints, what it writes, and its exit codes. Nothing else is started but the
+//! shell that runs what documents say and, in the test's own process, what stands in for GitHub.
 
 // Helpers of a test fail the way tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod badges;
 mod diagram;
 mod documents;
 mod explain;
 mod input;
 mod plan;
 mod policy;
+mod publish_status;
 mod render;
 mod usage;
 

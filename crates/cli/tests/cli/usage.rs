@@ -8,7 +8,7 @@ use crate::{command, example, helix, path};
 #[test]
 fn a_command_line_that_cannot_be_understood_ends_with_64() {
     let sandbox = example("sandbox");
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 11] = [
         &[],
         &["bogus"],
         &["plan"],
@@ -18,6 +18,8 @@ fn a_command_line_that_cannot_be_understood_ends_with_64() {
         &["render", "-f", path(&sandbox)],
         &["secrets", "export", "dev"],
         &["secrets", "import", "dev"],
+        &["publish-status", "--dir", ".", "--repository", "helix"],
+        &["publish-status", "--dir", ".", "--repository", "octocat/helix", "--branch", "a..b"],
     ];
     for arguments in wrong {
         let run = helix(arguments);

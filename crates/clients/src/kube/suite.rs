@@ -85,7 +85,11 @@ fn application(object: &Value) -> Application {
     };
     let mut history: Vec<Deployment> = history.filter_map(deployment).collect();
     history.sort_by_key(|deployment| deployment.at);
-    Application { is_synced: text(object, "/status/sync/status") == "Synced", history }
+    Application {
+        is_synced: text(object, "/status/sync/status") == "Synced",
+        is_automated: object.pointer("/spec/syncPolicy/automated").is_some_and(Value::is_object),
+        history,
+    }
 }
 
 fn is_well(cluster: &Value) -> bool {
@@ -115,7 +119,8 @@ fn incident(event: Event, platform: &str) -> Option<Incident> {
     let about = event.regarding?;
     let (kind, name) = (about.kind.unwrap_or_default(), about.name.unwrap_or_default());
     let is_machine = kind == "HelixMachine" && name.strip_prefix(platform).is_some_and(|rest| rest.starts_with('-'));
-    if !is_machine && !(kind == "HelixPlatform" && name == platform) {
+    let is_platform = kind == "HelixPlatform" && name == platform;
+    if !(is_platform || is_machine) {
         return None;
     }
     let first = event.event_time.map(|time| time.0);

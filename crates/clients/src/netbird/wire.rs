@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use helix_plan::observed::{MeshNetwork, MeshPeer};
+use helix_plan::observed::{MeshNetwork, MeshPeer, MeshSetupKey};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -41,8 +41,9 @@ impl Network {
     pub(super) fn into_facts(self, routers: Vec<Router>, resources: Vec<Resource>) -> MeshNetwork {
         let enabled = routers.into_iter().filter(|router| router.enabled);
         let router_groups: BTreeSet<String> = enabled.filter_map(|router| router.peer_groups).flatten().collect();
+        let notes = resources.iter().map(|it| it.description.clone().unwrap_or_default()).collect();
         let resources = resources.into_iter().filter(|it| it.enabled).map(|it| it.address).collect();
-        MeshNetwork { id: self.id, name: self.name, router_groups, resources }
+        MeshNetwork { id: self.id, name: self.name, router_groups, resources, notes }
     }
 }
 
@@ -56,6 +57,20 @@ pub(super) struct Router {
 pub(super) struct Resource {
     pub(super) address: String,
     enabled: bool,
+    description: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SetupKey {
+    id: String,
+    #[serde(default)]
+    auto_groups: Vec<String>,
+}
+
+impl SetupKey {
+    pub(super) fn into_facts(self) -> MeshSetupKey {
+        MeshSetupKey { id: self.id, groups: self.auto_groups.into_iter().collect() }
+    }
 }
 
 /// What an error says.
@@ -101,6 +116,7 @@ mod tests {
         let facts = network.into_facts(routers, vec![resource]);
         assert_eq!(facts.router_groups, BTreeSet::from(["g1".to_owned()]));
         assert_eq!(facts.resources, BTreeSet::from(["10.0.1.0/24".to_owned()]));
+        assert_eq!(facts.notes, BTreeSet::from([String::new()]), "somebody has made it, and says nothing");
     }
 
     #[test]

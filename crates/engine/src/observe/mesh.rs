@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use futures::FutureExt as _;
 use helix_plan::endpoints::api_url;
-use helix_plan::names::MachineName;
+use helix_plan::mesh::proved;
+use helix_plan::names::{MachineName, PlatformIdentity};
 use helix_plan::observed::{Fact, MeshFacts, Missing, Observed, TalosFacts};
-use helix_plan::validated::ValidatedPlatform;
+use helix_plan::validated::{MeshAccount, ValidatedPlatform};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Access, race};
@@ -23,7 +24,31 @@ pub(super) async fn ask(
     memory: &mut Memory,
     now: Timestamp,
 ) -> Fact<MeshFacts> {
-    let Some(account) = &platform.mesh else {
+    look(seams, &platform.identity.namespace, platform.mesh.as_ref(), memory, now).await
+}
+
+/// What the account of a platform that goes holds of it, as far as that is proved.
+pub(super) async fn ask_of_the_leaving(
+    seams: &Seams,
+    platform: &PlatformIdentity,
+    account: Option<&MeshAccount>,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> Fact<MeshFacts> {
+    match look(seams, &platform.namespace, account, memory, now).await {
+        Fact::Known { value: mesh, at } => Fact::known(proved(&mesh, platform), at),
+        missing @ Fact::Missing(_) => missing,
+    }
+}
+
+async fn look(
+    seams: &Seams,
+    namespace: &str,
+    account: Option<&MeshAccount>,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> Fact<MeshFacts> {
+    let Some(account) = account else {
         memory.mesh = None;
         return Fact::known(MeshFacts::default(), now);
     };
@@ -32,7 +57,7 @@ pub(super) async fn ask(
     {
         return Fact::known(mesh.clone(), *at);
     }
-    match seams.mesh.look(&platform.identity.namespace, account).await {
+    match seams.mesh.look(namespace, account).await {
         Ok(mesh) => {
             memory.mesh = Some((now, mesh.clone()));
             Fact::known(mesh, now)

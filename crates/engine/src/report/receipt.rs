@@ -10,7 +10,7 @@ use helix_plan::farewell::Farewell;
 use helix_plan::inside::{proved, unproved as unproved_now};
 use helix_plan::observed::{CloudFacts, Labelled, Observed, is_adopted};
 use helix_plan::phases::teardown;
-use helix_plan::step::{RECORD, ResourceKind};
+use helix_plan::step::{MESH, RECORD, ResourceKind};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -39,6 +39,7 @@ pub(crate) fn account(platform: &HelixPlatform, observed: &Observed, farewell: &
     let mut left = inventory(cloud, farewell);
     let records = observed.dns.records.value().into_iter().flatten();
     left.extend(records.map(|record| format!("{RECORD} {}", record.host())));
+    left.extend(of_mesh(observed, before));
     let mut account = before.cloned().unwrap_or_default();
     account.started_at = Some(Time(farewell.began));
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
@@ -52,6 +53,18 @@ pub(crate) fn account(platform: &HelixPlatform, observed: &Observed, farewell: &
     account.kept = kept(account.kept, cloud, farewell, &left);
     account.left = left.into_iter().take(LISTED).collect();
     Some(account)
+}
+
+/// What is left in the account of the mesh; what was, where the account cannot be asked any more.
+fn of_mesh(observed: &Observed, before: Option<&TeardownStatus>) -> Vec<String> {
+    let of_mesh = format!("{MESH} network ");
+    match observed.mesh.value() {
+        Some(mesh) => mesh.networks.iter().map(|network| format!("{of_mesh}{}", network.name)).collect(),
+        None => {
+            let before = before.map(|before| before.left.as_slice()).unwrap_or_default();
+            before.iter().filter(|name| name.starts_with(&of_mesh)).cloned().collect()
+        }
+    }
 }
 
 /// What stays where it is, and why. What was let go of, or has lost what it hung on, shows nowhere any more and stands here

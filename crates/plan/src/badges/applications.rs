@@ -21,6 +21,8 @@ pub struct Deployment {
 pub struct Application {
     /// Whether the cluster is as Git has it.
     pub is_synced: bool,
+    /// Whether Argo CD syncs it by itself. What somebody else writes, as Helix does what Argo CD runs on, only shows there.
+    pub is_automated: bool,
     /// What Argo CD remembers of its syncs, oldest first.
     pub history: Vec<Deployment>,
 }
@@ -28,7 +30,7 @@ pub struct Application {
 /// A volume of Longhorn's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
-    /// Whether something uses it: else nobody knows how it is.
+    /// Whether something uses it: else nobody knows how it is, but for one that is faulted.
     pub is_attached: bool,
     /// What Longhorn says of it: `healthy`, `degraded`, `faulted` or `unknown`.
     pub robustness: String,
@@ -37,7 +39,8 @@ pub struct Volume {
 /// Syncs, deploys and rollbacks, by the slugs of their badges.
 #[must_use]
 pub fn of_applications(applications: &[Application], now: Timestamp) -> [(&'static str, Reading); 3] {
-    let synced = applications.iter().filter(|application| application.is_synced).count();
+    let automated = || applications.iter().filter(|application| application.is_automated);
+    let synced = automated().filter(|application| application.is_synced).count();
     let recent = |at: Timestamp| now.duration_since(at) <= COUNTED;
     let (mut deploys, mut rollbacks) = (0_u32, 0_u32);
     for application in applications {
@@ -51,7 +54,7 @@ pub fn of_applications(applications: &[Application], now: Timestamp) -> [(&'stat
         }
     }
     [
-        ("argo_syncs", share(synced, applications.len(), now)),
+        ("argo_syncs", share(synced, automated().count(), now)),
         ("deploys", Reading::number(f64::from(deploys), now)),
         ("rollbacks", Reading::number(f64::from(rollbacks), now)),
     ]
@@ -63,11 +66,13 @@ pub fn of_databases(are_well: &[bool], now: Timestamp) -> Reading {
     share(are_well.iter().filter(|is_well| **is_well).count(), are_well.len(), now)
 }
 
-/// Longhorn's volumes. What is not attached is left out.
+/// Longhorn's volumes. One that rests is left out: its robustness is unknown until something uses it again.
 #[must_use]
 pub fn of_volumes(volumes: &[Volume], now: Timestamp) -> Reading {
-    let attached = || volumes.iter().filter(|volume| volume.is_attached);
-    share(attached().filter(|volume| volume.robustness == "healthy").count(), attached().count(), now)
+    let rests = |volume: &Volume| !volume.is_attached && !matches!(volume.robustness.as_str(), "degraded" | "faulted");
+    let judged = || volumes.iter().filter(|volume| !rests(volume));
+    let is_well = |volume: &&Volume| volume.is_attached && volume.robustness == "healthy";
+    share(judged().filter(is_well).count(), judged().count(), now)
 }
 
 /// So many of so many.

@@ -13,7 +13,7 @@ pub const VALUE: &str = "value";
 /// The value of that label on the time, in seconds since 1970, at which it was measured.
 pub const AT: &str = "at";
 
-/// Instant queries look five minutes back; this finds the last sample of what was scraped until hours ago.
+/// An instant query finds nothing of a target that is gone; this finds, to within five minutes, when there was something last.
 const WITHIN: &str = "[6h:5m]";
 
 /// The query for a badge, about the platform of this namespace and name where that matters. `None` where a platform has

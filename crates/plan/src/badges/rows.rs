@@ -156,7 +156,16 @@ pub const ROWS: &[Row] = &[
         of("cost", "cost", Management, "net price per month of what exists at Hetzner", Scale::Euros("per month")),
         "hetzner",
     ),
-    logo(of("argo_syncs", "argo cd", Workload, "Applications that are synced", Scale::Share("synced")), "argo"),
+    logo(
+        of(
+            "argo_syncs",
+            "argo cd",
+            Workload,
+            "Applications that sync by themselves and are synced",
+            Scale::Share("synced"),
+        ),
+        "argo",
+    ),
     logo(
         of(
             "deploys",
@@ -191,7 +200,7 @@ pub const ROWS: &[Row] = &[
         ),
         "redis",
     ),
-    of("longhorn_health", "longhorn", Workload, "attached volumes with all their copies", Scale::Share("healthy")),
+    of("longhorn_health", "longhorn", Workload, "volumes in use that have all their copies", Scale::Share("healthy")),
     of("netbird_peers", "netbird peers", Netbird, "peers that are connected", Scale::Share("connected")),
     of("build", "build", Reports, "the newest run of the pipeline", Scale::Verdict(["passing", "failing"])),
     Row {
@@ -206,17 +215,14 @@ pub const ROWS: &[Row] = &[
             "components in the newest CycloneDX document",
             Scale::Count(["component", "components"], Steps::AtLeast(&[(1.0, Blue)])),
         ),
-        "cyclonedx",
+        "owasp",
     ),
-    logo(
-        of(
-            "cosign",
-            "signatures",
-            Reports,
-            "signatures that cosign has verified",
-            Scale::Count(["verified", "verified"], Steps::AtLeast(&[(1.0, BrightGreen)])),
-        ),
-        "sigstore",
+    of(
+        "cosign",
+        "signatures",
+        Reports,
+        "signatures that cosign has verified",
+        Scale::Count(["verified", "verified"], Steps::AtLeast(&[(1.0, BrightGreen)])),
     ),
 ];
 

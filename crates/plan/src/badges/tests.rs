@@ -226,7 +226,7 @@ fn application(is_synced: bool, history: &[(&str, i64)]) -> Application {
         revision: (*revision).to_owned(),
         at: ago(SignedDuration::from_hours(24 * days)),
     };
-    Application { is_synced, history: history.iter().map(deployment).collect() }
+    Application { is_synced, is_automated: true, history: history.iter().map(deployment).collect() }
 }
 
 #[test]
@@ -238,16 +238,20 @@ fn deploys_and_rollbacks_are_counted_in_the_history() {
     assert_eq!(numbers(std::slice::from_ref(&forward)), ["1/1 synced", "2 in 30 days", "0 in 30 days"]);
     // Back to what was synced before the last 30 days; a second sync of the same is no way back.
     let back = application(false, &[("a", 40), ("b", 20), ("a", 10), ("a", 5)]);
+    let shown = Application { is_automated: false, ..application(false, &[]) };
+    assert_eq!(numbers(&[forward.clone(), shown])[0], "1/1 synced", "nobody syncs what is only shown");
     assert_eq!(numbers(&[forward, back]), ["1/2 synced", "5 in 30 days", "1 in 30 days"]);
     assert_eq!(numbers(&[]), ["none", "0 in 30 days", "0 in 30 days"]);
 }
 
 #[test]
-fn volumes_that_nothing_uses_are_left_out() {
+fn volumes_that_rest_are_left_out_and_faulted_ones_are_not() {
     let volume = |is_attached, robustness: &str| Volume { is_attached, robustness: robustness.to_owned() };
     let shown = |volumes: &[Volume]| judged("longhorn_health", &of_volumes(volumes, now())).badge.message;
     assert_eq!(shown(&[volume(true, "healthy"), volume(false, "unknown")]), "1/1 healthy");
     assert_eq!(shown(&[volume(true, "healthy"), volume(true, "degraded")]), "1/2 healthy");
+    // Longhorn detaches what has no copy left.
+    assert_eq!(shown(&[volume(false, "faulted")]), "0/1 healthy");
     assert_eq!(judged("cnpg_status", &of_databases(&[true, false], now())).badge.message, "1/2 healthy");
 }
 

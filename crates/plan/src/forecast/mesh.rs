@@ -19,12 +19,14 @@ impl World<'_> {
         let Some(mesh) = self.observed.mesh.value_mut() else { return };
         match change {
             MeshChange::CreateZone { domain } => drop(mesh.zones.insert(domain.clone())),
-            MeshChange::CreateRoute { network, address, .. } => {
+            MeshChange::CreateRoute { network, address, note, .. } => {
                 let network = mesh.networks.iter_mut().find(|it| it.id == *network);
                 if let Some(network) = network {
                     network.resources.insert(address.clone());
+                    network.notes.insert(note.clone());
                 }
             }
+            MeshChange::DeleteNetwork { id, .. } => mesh.networks.retain(|network| network.id != *id),
         }
     }
 
@@ -49,6 +51,7 @@ impl World<'_> {
             name: format!("{name}-router"),
             router_groups: groups.clone(),
             resources: BTreeSet::new(),
+            notes: BTreeSet::new(),
         });
         mesh.peers.push(MeshPeer { name: format!("{name}-router-0"), connected: true, groups });
         Some(durations::TARGET_HEALTHY)

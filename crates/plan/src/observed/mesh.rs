@@ -13,6 +13,17 @@ pub struct MeshFacts {
     pub networks: Vec<MeshNetwork>,
     /// Domains of the zones of names.
     pub zones: BTreeSet<String>,
+    /// What peers register by.
+    pub setup_keys: Vec<MeshSetupKey>,
+}
+
+/// A key by which peers register; not the key itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeshSetupKey {
+    /// Its id.
+    pub id: String,
+    /// Ids of the groups that its peers are put into.
+    pub groups: BTreeSet<String>,
 }
 
 /// A peer.
@@ -37,4 +48,6 @@ pub struct MeshNetwork {
     pub router_groups: BTreeSet<String>,
     /// Addresses that it leads to, as in `10.0.1.0/24`.
     pub resources: BTreeSet<String>,
+    /// What is noted on each of its resources by whoever made it.
+    pub notes: BTreeSet<String>,
 }

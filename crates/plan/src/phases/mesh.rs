@@ -5,24 +5,10 @@
 //! to the management service here. Who may use them is for the account's own access policies to say.
 
 use super::{Context, Outcome};
+use crate::mesh::{admins, network_name, note, zone};
 use crate::observed::{Fact, MeshFacts, MeshNetwork};
 use crate::report::{Reach, Wait};
 use crate::step::{MeshChange, Step};
-
-/// The network that NetBird's operator makes for the platform's router.
-fn network_name(platform: &str) -> String {
-    format!("{platform}-router")
-}
-
-/// The group of administrators, as NetBird's operator makes it.
-fn admins(platform: &str) -> String {
-    format!("{platform}-admins")
-}
-
-/// The zone of names that the router wants to exist.
-fn zone(platform: &str) -> String {
-    format!("{platform}.internal")
-}
 
 pub(super) fn plan(context: &Context<'_>) -> Outcome {
     if context.platform.mesh.is_none() {
@@ -50,6 +36,7 @@ pub(super) fn plan(context: &Context<'_>) -> Outcome {
             name: format!("{platform}-nodes"),
             address: subnet,
             group: group.clone(),
+            note: note(&context.platform.identity),
         }));
     }
     match connected(mesh, network) {

@@ -152,14 +152,11 @@ impl Concern {
         concerns.push(Self::Extensions);
         for wanted in platform.components.iter() {
             concerns.push(Self::Component(wanted.component, wanted.phase));
-            if wanted.component == Component::Cilium {
-                concerns.extend([Self::NetworkPolicies, Self::FormerComponents]);
-            }
-            if wanted.component == Component::ArgoCd {
-                concerns.push(Self::GitOpsTree);
-            }
-            if wanted.component == Component::Databases {
-                concerns.push(Self::DatabaseBackups);
+            match wanted.component {
+                Component::Cilium => concerns.extend([Self::NetworkPolicies, Self::FormerComponents]),
+                Component::ArgoCd => concerns.push(Self::GitOpsTree),
+                Component::Databases => concerns.push(Self::DatabaseBackups),
+                _ => {}
             }
         }
         concerns.extend([Self::Names, Self::Mesh, Self::AdminPorts]);

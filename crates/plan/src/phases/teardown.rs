@@ -9,6 +9,7 @@
 mod adopted;
 mod inside;
 mod kept;
+mod mesh;
 
 use jiff::Timestamp;
 
@@ -63,6 +64,11 @@ pub(crate) fn plan(
     }
     if !cloud.is_unused() && guard::holds(Guard::SecretsLast) {
         return carry_on(left_of(true, farewell, cloud), now);
+    }
+    if cloud.is_unused()
+        && let Some(outcome) = mesh::leave(observed)
+    {
+        return outcome;
     }
     // No server is left that the secrets could be needed for. They go while something is there still: that secrets are
     // stored and the project is empty can then only mean that it is the wrong project.

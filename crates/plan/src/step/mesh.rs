@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Something to be made in the mesh' account.
+/// Something to be made in the mesh' account, or to go from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum MeshChange {
     /// A zone of names, for everybody in the mesh.
@@ -20,6 +20,19 @@ pub enum MeshChange {
         address: String,
         /// Id of the group that it is in.
         group: String,
+        /// What is noted on it, which proves whose it is.
+        note: String,
+    },
+    /// The end of a network with all that is in it, and of what only it had use for.
+    DeleteNetwork {
+        /// Its id.
+        id: String,
+        /// Its name.
+        name: String,
+        /// Ids of the keys by which its routing peers register.
+        setup_keys: Vec<String>,
+        /// Ids of its groups; one that others use stays.
+        groups: Vec<String>,
     },
 }
 
@@ -29,7 +42,16 @@ impl MeshChange {
     pub fn name(&self) -> &str {
         match self {
             Self::CreateZone { domain } => domain,
-            Self::CreateRoute { name, .. } => name,
+            Self::CreateRoute { name, .. } | Self::DeleteNetwork { name, .. } => name,
+        }
+    }
+
+    /// What is done, as a verb in the imperative.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::CreateZone { .. } | Self::CreateRoute { .. } => "create",
+            Self::DeleteNetwork { .. } => "delete",
         }
     }
 }

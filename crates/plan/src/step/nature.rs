@@ -136,8 +136,7 @@ impl Step {
             | Self::CreateLoadBalancer(_)
             | Self::CreateServer(_)
             | Self::StoreKubeconfig { .. }
-            | Self::StoreTalosconfig { .. }
-            | Self::ChangeMesh(_) => "create",
+            | Self::StoreTalosconfig { .. } => "create",
             Self::AddSubnet { .. } | Self::AddLoadBalancerTarget { .. } => "add",
             Self::SetFirewallRules { .. }
             | Self::SetLoadBalancerService { .. }
@@ -171,6 +170,7 @@ impl Step {
             Self::DetachVolume { .. } | Self::DetachLoadBalancer { .. } => "detach",
             Self::ReleaseResource { .. } => "release",
             Self::ChangeRecord(change) => change.verb(),
+            Self::ChangeMesh(change) => change.verb(),
             Self::DeleteNode { .. }
             | Self::DeleteService(_)
             | Self::DeleteClaim(_)

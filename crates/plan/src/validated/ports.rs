@@ -35,7 +35,7 @@ pub struct MeshAccount {
     pub token: (String, String),
 }
 
-pub(super) fn mesh(spec: &HelixPlatformSpec) -> Option<MeshAccount> {
+pub(crate) fn mesh(spec: &HelixPlatformSpec) -> Option<MeshAccount> {
     let netbird = spec.security_weave.as_ref()?.netbird.as_ref()?;
     let token = (netbird.api_key_secret_ref.name.clone(), netbird.api_key_secret_ref.key.clone());
     let account = MeshAccount { url: netbird.management_url.clone(), token };

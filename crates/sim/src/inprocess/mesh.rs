@@ -46,6 +46,7 @@ impl Inner {
                         name,
                         router_groups: groups,
                         resources: BTreeSet::new(),
+                        notes: BTreeSet::new(),
                     });
                 }
                 _ => {}
@@ -68,11 +69,17 @@ impl Mesh for Universe {
         self.tell("change the mesh", |inner| {
             match change {
                 MeshChange::CreateZone { domain } => drop(inner.mesh.zones.insert(domain.clone())),
-                MeshChange::CreateRoute { network, address, .. } => {
+                MeshChange::CreateRoute { network, address, note, .. } => {
                     let network = inner.mesh.networks.iter_mut().find(|it| it.id == *network);
                     if let Some(network) = network {
                         network.resources.insert(address.clone());
+                        network.notes.insert(note.clone());
                     }
+                }
+                MeshChange::DeleteNetwork { id, setup_keys, groups, .. } => {
+                    inner.mesh.setup_keys.retain(|key| !setup_keys.contains(&key.id));
+                    inner.mesh.networks.retain(|network| network.id != *id);
+                    inner.mesh.groups.retain(|_, group| !groups.contains(group));
                 }
             }
             Ok(())

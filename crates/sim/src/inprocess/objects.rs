@@ -11,17 +11,13 @@ use helix_plan::components::{Component, Probe, Question};
 use helix_plan::observed::{Health, ObjectId, ObjectState, SavedDatabase, Surplus};
 use helix_plan::secrets::Secret;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
 
 use super::{Inner, Universe};
 use crate::world::ServerId;
 use crate::world::machine::{AddOns, ExposedService, HeldObject, HeldSecret, Inside, NodeCondition, ObjectKey, models};
 
 /// How long pods need to run.
-const COMES_UP: SignedDuration = SignedDuration::from_secs(15);
-
-/// How long after that what they pull is there.
-const PULLED: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const COMES_UP: SignedDuration = SignedDuration::from_secs(15);
 
 /// What the UIDs of objects of components begin with.
 const OF_A_COMPONENT: &str = "uid-";
@@ -57,7 +53,7 @@ pub(super) fn knows(inside: &Inside, api_version: &str, now: Timestamp) -> bool 
     inside.objects.keys().any(defines)
 }
 
-fn workload<'a>(inside: &'a Inside, kind: &str, namespace: &str, name: &str) -> Option<&'a HeldObject> {
+pub(super) fn workload<'a>(inside: &'a Inside, kind: &str, namespace: &str, name: &str) -> Option<&'a HeldObject> {
     inside.objects.get(&("apps/v1".to_owned(), kind.to_owned(), Some(namespace.to_owned()), name.to_owned()))
 }
 
@@ -142,7 +138,7 @@ fn of_database(inside: &Inside, namespace: &str, name: &str) -> Option<HeldSecre
 }
 
 impl Inner {
-    fn look(&self, server: ServerId) -> &Inside {
+    pub(super) fn look(&self, server: ServerId) -> &Inside {
         static NOTHING: Inside = Inside {
             services: BTreeMap::new(),
             claims: BTreeMap::new(),
@@ -184,47 +180,6 @@ impl Inner {
                 self.nodes(server, taint, |node| node.taints.iter().all(|found| found.key != *taint))
             }
         }
-    }
-
-    /// What a Service answers, whose pods are those of the Deployment of its name.
-    fn answer(&self, server: ServerId, namespace: &str, question: &Question) -> Answer {
-        let pods = workload(self.look(server), "Deployment", namespace, question.service);
-        let Some(pods) = pods.filter(|held| is_up(held, self.now)) else {
-            return Answer { code: 503, body: Vec::new() };
-        };
-        match question.path {
-            "/-/health/ready/" => Answer { code: 200, body: Vec::new() },
-            "/api/tags" => {
-                let pulled = pods.models.iter().filter(|model| {
-                    pods.since + PULLED <= self.now && !self.world.standing_faults().is_model_missing(model)
-                });
-                let models: Vec<Value> = pulled.map(|model| json!({"name": model})).collect();
-                Answer { code: 200, body: json!({"models": models}).to_string().into_bytes() }
-            }
-            _ => Answer { code: 404, body: Vec::new() },
-        }
-    }
-
-    /// The databases of a namespace: those with a schedule are backed up as soon as they run, and at every full hour.
-    fn saved(&self, server: ServerId, namespace: &str) -> Vec<SavedDatabase> {
-        let inside = self.look(server);
-        let of_kind = |wanted: &'static str| {
-            inside.objects.iter().filter(move |(key, _)| key.1 == wanted && key.2.as_deref() == Some(namespace))
-        };
-        let is_scheduled = |name: &String| of_kind("ScheduledBackup").any(|(key, _)| key.3 == *name);
-        let newest = |name: &String, held: &HeldObject| {
-            let first = held.since + COMES_UP;
-            let hourly = self.now.as_second() / 3_600 * 3_600;
-            let latest =
-                Timestamp::from_second(hourly).ok().filter(|_| !self.world.standing_faults().is_backup_failing(name));
-            (is_scheduled(name) && is_up(held, self.now)).then(|| latest.map_or(first, |latest| latest.max(first)))
-        };
-        let saved = |(key, held): (&ObjectKey, &HeldObject)| SavedDatabase {
-            name: key.3.clone(),
-            since: held.since,
-            newest: newest(&key.3, held),
-        };
-        of_kind("Cluster").map(saved).collect()
     }
 
     fn nodes(&self, server: ServerId, why: &str, good: impl Fn(&crate::world::machine::Node) -> bool) -> Health {

@@ -137,6 +137,7 @@ pub fn of_all_phases() -> Result<HelixPlatform, serde_json::Error> {
         }},
         "workerPools": [{
             "name": "general", "replicas": 4, "placements": [{"serverType": "cx33", "location": "fsn1"}],
+            "storage": {"systemDisk": "40Gi"},
         }],
         "data": {
             "longhorn": {"replicas": 2},

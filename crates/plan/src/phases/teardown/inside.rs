@@ -20,6 +20,10 @@ const API: SignedDuration = SignedDuration::from_secs(60);
 /// end, volumes leave their servers in seconds, and load balancers go at once.
 const CONTROLLER: SignedDuration = SignedDuration::from_secs(180);
 
+/// How long claims are deleted, counted from the beginning of the teardown. What is there afterwards was made anew, by
+/// operators that keep up what they look after; it goes with the servers, and its volumes by the proof of whose they were.
+const CLAIMS: SignedDuration = SignedDuration::from_secs(120);
+
 /// How long all of it may take, counted from the beginning of the teardown.
 const ALL: SignedDuration = SignedDuration::from_mins(10);
 
@@ -48,7 +52,8 @@ pub(super) fn plan(
 
 fn through_the_cluster(farewell: &Farewell, cluster: &KubernetesFacts, now: Timestamp) -> Option<Outcome> {
     let keeps_volumes = farewell.retain.contains(&Kept::Volumes) && guard::holds(Guard::RetainedStays);
-    let claims = || cluster.claims.iter().filter(|_| !keeps_volumes);
+    let made_anew = farewell.began + CLAIMS <= now;
+    let claims = || cluster.claims.iter().filter(|it| !keeps_volumes && (it.leaving.is_some() || !made_anew));
     let services = cluster.services.iter().filter(|it| it.leaving.is_none()).cloned().map(Step::DeleteService);
     let steps: Vec<Step> =
         services.chain(claims().filter(|it| it.leaving.is_none()).cloned().map(Step::DeleteClaim)).collect();

@@ -59,12 +59,13 @@ impl Scene<'_> {
         });
         let (mut traefik, mut mesh) = (None, None);
         if self.platform.until >= PhaseName::SecurityWeave {
-            let title = format!("Cluster: pods in {}, services in {}", network.pods, network.services);
             let (mut ways, mut other) = (Vec::new(), None);
-            chart.group(title, |chart| {
+            chart.group("Cluster", |chart| {
                 (traefik, mesh) = (self.ingress(chart), self.mesh(chart));
                 ways = self.pods(chart);
-                other = Some(chart.node(Shape::Thing, &Label::of("Pods on any other way"), None));
+                let pods = Label::of("Pods on any other way").and(format!("of {}", network.pods));
+                let pods = pods.and(format!("Services of {}", network.services));
+                other = Some(chart.node(Shape::Thing, &pods, None));
             });
             self.beyond(chart, ways, other);
         }

@@ -12,7 +12,6 @@ pub(super) fn draw(chart: &mut Chart, platform: &ValidatedPlatform, seen: Option
     let mut before: Option<Handle> = None;
     for (index, phase) in PhaseName::ALL.into_iter().enumerate() {
         let state = state(platform, phase, seen);
-        let mark = state.as_ref().and_then(|(_, mark)| *mark);
         let group = chart.group(format!("Phase {}: {phase}", index + 1), |chart| {
             chart.direction(Way::Right);
             let parts = parts(platform, phase);
@@ -25,9 +24,6 @@ pub(super) fn draw(chart: &mut Chart, platform: &ValidatedPlatform, seen: Option
                 chart.node(Shape::Thing, &part, None);
             }
         });
-        if let Some(mark) = mark {
-            chart.mark(group, mark);
-        }
         if let Some(before) = before {
             chart.edge(before, group, &Label::default());
         }

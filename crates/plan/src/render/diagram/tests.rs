@@ -128,7 +128,7 @@ fn a_phase_that_is_not_requested_is_empty_and_says_so() {
     let early = platform(|platform| platform.spec.until_phase = PhaseName::ImmutableSubstrate);
     let text = diagram(&early, View::All, None);
     assert!(text.contains("([\"NotRequested\"])"), "{text}");
-    assert!(!text.contains("Cluster:") && !text.contains("cilium"), "{text}");
+    assert!(!text.contains("\"Cluster\"") && !text.contains("cilium"), "{text}");
 }
 
 /// WCAG's contrast of two colours written as `#rrggbb`.

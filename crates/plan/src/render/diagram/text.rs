@@ -165,12 +165,6 @@ impl Chart {
         self.line(&format!("direction {}", way.as_str()));
     }
 
-    /// Colours a group.
-    pub(super) fn mark(&mut self, group: Handle, mark: Mark) {
-        self.marked = true;
-        self.line(&format!("class {group} {}", mark.class()));
-    }
-
     /// A way from one to another.
     pub(super) fn edge(&mut self, from: Handle, to: Handle, label: &Label) {
         let text = if label.0.is_empty() { String::new() } else { format!("|{}|", label.quoted()) };

@@ -134,9 +134,13 @@ mod tests {
         assert!(copies.healthy_on.is_empty() && copies.due().is_none());
         copies.follow(&nodes, &["c"].into(), at);
         assert_eq!(copies.healthy_on, names(&["c"]), "the first that is back is taken");
-        nodes.remove("b");
         nodes.get_mut("a").unwrap().unschedulable = true;
         copies.follow(&nodes, &["a", "c"].into(), at);
+        assert_eq!(copies.due(), Some(at + TAKES), "its disk is still there");
+        nodes.retain(|name, _| name == "c");
+        nodes.extend([node("d")]);
+        nodes.get_mut("d").unwrap().unschedulable = true;
+        copies.follow(&nodes, &["c", "d"].into(), at);
         assert_eq!(copies.due(), None, "nobody takes another copy");
     }
 }
